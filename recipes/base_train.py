@@ -1,0 +1,276 @@
+"""Trains ``builtin:base``: tokenizer, then a small Llama on ``base_tasks``. Seeded by step, resumable.
+
+    python recipes/base_train.py --data DATA --out OUT [--minutes 90] [--device cpu]
+
+Weights are bfloat16 with float32 masters; matrices are updated by Muon (Jordan et al. 2024: momentum orthogonalised by
+five Newton-Schulz steps), embeddings and norms by AdamW; the learning rate falls linearly to zero over ``--minutes``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import time
+from pathlib import Path
+
+import torch
+from base_tasks import Tasks, chat, locate
+from corpus import LANGUAGES
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+from groundtune.text.prompts import Shown, render
+
+SPECIAL = ["<|pad|>", "<|end|>", "<|system|>", "<|user|>", "<|assistant|>"]
+TEMPLATE = (
+    "{% for message in messages %}{% if message['role'] == 'assistant' %}<|assistant|>"
+    "{% generation %}{{ message['content'] }}<|end|>{% endgeneration %}"
+    "{% else %}{{ '<|' + message['role'] + '|>' + message['content'] + '<|end|>' }}{% endif %}{% endfor %}"
+    "{% if add_generation_prompt %}<|assistant|>{% endif %}"
+)
+
+
+def train_tokenizer(tasks: Tasks, size: int, out: Path) -> PreTrainedTokenizerFast:
+    """Byte-level BPE on equal amounts of the three languages; digits stand alone."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)]
+    )
+    tokenizer.decoder = decoders.ByteLevel()
+    rng = random.Random(0)
+
+    def lines():  # type: ignore[no-untyped-def]  # noqa: ANN202
+        for lang, budget in (("en", 5_500_000), ("ja", 2_600_000), ("zh-Hant", 2_400_000)):
+            texts = [p.text for p in tasks.paragraphs[lang]] + [a.text for a in tasks.articles[lang]]
+            rng.shuffle(texts)
+            used = 0
+            while used < budget:
+                for text in texts:
+                    used += len(text)
+                    yield text
+                    if used >= budget:
+                        break
+        for _ in range(4000):
+            yield "".join(text for text, _ in tasks.shaping("en", rng) + tasks.lookup("en", rng))
+
+    trainer = trainers.BpeTrainer(
+        vocab_size=size, special_tokens=SPECIAL, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), max_token_length=12
+    )
+    tokenizer.train_from_iterator(lines(), trainer)
+    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<|end|>", pad_token="<|pad|>")
+    fast.chat_template = TEMPLATE
+    fast.model_max_length = 1024
+    fast.save_pretrained(out)
+    return fast
+
+
+class Muon(torch.optim.Optimizer):
+    """Orthogonalised momentum for weight matrices (float32 masters outside)."""
+
+    def __init__(self, params: list[torch.Tensor], lr: float = 0.02, momentum: float = 0.95) -> None:
+        super().__init__(params, {"lr": lr, "momentum": momentum})
+
+    @torch.no_grad()
+    def step(self, closure: object = None) -> None:  # type: ignore[override]
+        for group in self.param_groups:
+            for p in group["params"]:
+                buffer = self.state[p].setdefault("m", torch.zeros_like(p))
+                buffer.lerp_(p.grad, 1 - group["momentum"])
+                update = orthogonal(p.grad.lerp(buffer, group["momentum"]))
+                p.mul_(1 - group["lr"] * 0.02)
+                p.add_(update, alpha=-group["lr"] * max(1.0, p.shape[0] / p.shape[1]) ** 0.5)
+
+
+def orthogonal(g: torch.Tensor) -> torch.Tensor:
+    x = g.bfloat16()
+    flip = x.shape[0] > x.shape[1]
+    x = x.T if flip else x
+    x = x / (x.norm() + 1e-7)
+    for _ in range(5):
+        a = x @ x.T
+        x = 3.4445 * x + (-4.7750 * a + 2.0315 * a @ a) @ x
+    return (x.T if flip else x).float()
+
+
+def batch(tasks: Tasks, tokenizer: PreTrainedTokenizerFast, step: int, rows: int, width: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """(rows, width) token ids and weights of predicting each of them; samples are packed, none is cut at its start."""
+    rng = random.Random(step)
+    noise = torch.Generator().manual_seed(step)
+    ids = torch.zeros(rows, width, dtype=torch.long)
+    weights = torch.zeros(rows, width)
+    for row in range(rows):
+        filled = misses = 0
+        while filled < width - 12 and misses < 10:
+            pieces = tasks.sample(rng)
+            encoded = tokenizer([text for text, _ in pieces], add_special_tokens=False)["input_ids"]
+            if sum(len(e) for e in encoded) > width - filled:
+                misses += 1  # does not fit: try another, so that little of the row stays empty
+                continue
+            for tokens, (_, weight) in zip(encoded, pieces, strict=True):
+                ids[row, filled : filled + len(tokens)] = torch.tensor(tokens)
+                if 0 < weight < 1:  # a quarter of the positions at four times the weight: the same in the mean, less work
+                    weights[row, filled : filled + len(tokens)] = (torch.rand(len(tokens), generator=noise) < 0.25) * weight * 4
+                else:
+                    weights[row, filled : filled + len(tokens)] = weight
+                filled += len(tokens)
+    return ids, weights
+
+
+class LinearCrossEntropy(torch.autograd.Function):
+    """Weighted sum of next-token losses of ``hidden @ weight.T``; gradients are formed chunk by chunk in the forward
+    pass, so that the (tokens, vocabulary) matrix never exists as a whole."""
+
+    @staticmethod
+    def forward(ctx, hidden, weight, targets, w):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN205
+        grad_hidden, grad_weight = torch.empty_like(hidden), torch.zeros(weight.shape, dtype=torch.float32)
+        total = 0.0
+        for low in range(0, len(targets), 512):
+            part = slice(low, low + 512)
+            logits = (hidden[part] @ weight.T).float()
+            rows = torch.arange(len(logits))
+            gold = logits[rows, targets[part]].clone()
+            top = logits.max(dim=1, keepdim=True).values
+            logits.sub_(top).exp_()
+            mass = logits.sum(dim=1, keepdim=True)
+            total += float(((mass.log() + top).squeeze(1) - gold).mul(w[part]).sum())
+            logits.mul_(w[part].unsqueeze(1) / mass)
+            logits[rows, targets[part]] -= w[part]
+            grad = logits.to(hidden.dtype)
+            grad_hidden[part] = grad @ weight
+            grad_weight += (grad.T @ hidden[part]).float()
+        ctx.save_for_backward(grad_hidden, grad_weight.to(weight.dtype))
+        return torch.tensor(total)
+
+    @staticmethod
+    def backward(ctx, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN205
+        grad_hidden, grad_weight = ctx.saved_tensors
+        return grad_hidden * out.to(grad_hidden.dtype), grad_weight * out.to(grad_weight.dtype), None, None
+
+
+def loss_of(model: LlamaForCausalLM, ids: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """Weighted next-token loss; logits only where the weight is not zero."""
+    hidden = model.model(input_ids=ids).last_hidden_state[:, :-1]
+    targets, w = ids[:, 1:], weights[:, 1:]
+    used = w > 0
+    scaled = w[used] / w[used].sum()
+    return LinearCrossEntropy.apply(hidden[used], model.lm_head.weight, targets[used], scaled)
+
+
+@torch.no_grad()
+def probe(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, dev: Tasks, count: int = 60) -> dict[str, float]:
+    """Teacher-forced share of dev questions whose whole answer is the argmax, with the gold and two other sentences."""
+    found: dict[str, float] = {}
+    for lang in LANGUAGES:
+        rng = random.Random(7)
+        right = 0
+        for _ in range(count):
+            fact = dev.fact(lang, rng)
+            passages = [Shown(fact.title, s) for s in [fact.sentence, *fact.around[:2]]]
+            rng.shuffle(passages)
+            prompt = "".join(t for t, _ in chat(None, render(fact.question, passages), "")[:-1])
+            head = tokenizer(prompt, add_special_tokens=False)["input_ids"][-900:]
+            tail = tokenizer(fact.answer + "<|end|>", add_special_tokens=False)["input_ids"]
+            ids = torch.tensor([head + tail])
+            guess = model(input_ids=ids).logits[0, len(head) - 1 : -1].argmax(-1)
+            right += bool((guess == ids[0, len(head) :]).all())
+        found[lang] = round(right / count, 3)
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--minutes", type=float, default=90)
+    parser.add_argument("--vocab", type=int, default=12288)
+    parser.add_argument("--layers", type=int, default=6)
+    parser.add_argument("--hidden", type=int, default=256)
+    parser.add_argument("--tokens", type=int, default=4096)
+    parser.add_argument("--width", type=int, default=256)
+    args = parser.parse_args()
+    torch.set_num_threads(int(os.environ.get("THREADS", "1")))
+    torch.manual_seed(0)
+    args.out.mkdir(parents=True, exist_ok=True)
+    tasks, dev = Tasks(args.data), Tasks(args.data, "dev")
+    if (args.out / "tokenizer.json").exists():
+        tokenizer = PreTrainedTokenizerFast.from_pretrained(args.out)
+    else:
+        tokenizer = train_tokenizer(tasks, args.vocab, args.out)
+    config = LlamaConfig(
+        vocab_size=args.vocab, hidden_size=args.hidden, intermediate_size=args.hidden * 11 // 4, num_hidden_layers=args.layers,
+        num_attention_heads=args.hidden // 64, num_key_value_heads=args.hidden // 64, max_position_embeddings=1024,
+        tie_word_embeddings=True, bos_token_id=None, eos_token_id=1, pad_token_id=0, initializer_range=0.02,
+    )  # fmt: skip
+    model = LlamaForCausalLM(config).bfloat16()
+    print(f"{sum(p.numel() for p in model.parameters()):,} parameters", flush=True)
+    named = list(model.named_parameters())
+    masters = [p.detach().float().clone() for _, p in named]
+    matrix = [m for (n, p), m in zip(named, masters, strict=True) if p.ndim == 2 and "embed" not in n]
+    other = [m for (n, p), m in zip(named, masters, strict=True) if p.ndim != 2 or "embed" in n]
+    optimizers = [Muon(matrix), torch.optim.AdamW(other, lr=0.004, betas=(0.9, 0.97), weight_decay=0.0)]
+    base_rates = [[g["lr"] for g in o.param_groups] for o in optimizers]
+    state = {"step": 0, "seconds": 0.0, "tokens": 0}
+    checkpoint = args.out / "checkpoint.pt"
+    if checkpoint.exists():
+        saved = torch.load(checkpoint, weights_only=False)
+        state = saved["state"]
+        for m, s in zip(masters, saved["masters"], strict=True):
+            m.copy_(s)
+        for o, s in zip(optimizers, saved["optimizers"], strict=True):
+            o.load_state_dict(s)
+        with torch.no_grad():
+            for (_, p), m in zip(named, masters, strict=True):
+                p.copy_(m)
+    budget = args.minutes * 60
+    log = (args.out / "log.jsonl").open("a")
+    last, losses = time.time(), []
+    last_saved = state["seconds"]
+    while state["seconds"] < budget:
+        done = state["seconds"] / budget
+        scale = min(1.0, (state["step"] + 1) / 60) * min(1.0, (1 - done) / 0.75)
+        for o, rates in zip(optimizers, base_rates, strict=True):
+            for g, r in zip(o.param_groups, rates, strict=True):
+                g["lr"] = r * max(scale, 0.005)
+        width = args.width * 2 if state["step"] % 4 == 3 else args.width  # mostly short: attention is dear on a CPU
+        ids, weights = batch(tasks, tokenizer, state["step"], args.tokens // width, width)
+        loss = loss_of(model, ids, weights)
+        loss.backward()
+        with torch.no_grad():
+            norm = torch.sqrt(sum(p.grad.float().pow(2).sum() for _, p in named))
+            clip = min(1.0, 1.0 / (float(norm) + 1e-6))
+            for (_, p), m in zip(named, masters, strict=True):
+                m.grad = p.grad.float() * clip
+                p.grad = None
+        for o in optimizers:
+            o.step()
+        with torch.no_grad():
+            for (_, p), m in zip(named, masters, strict=True):
+                p.copy_(m)
+        losses.append(float(loss.detach()))
+        now = time.time()
+        state["seconds"] += now - last
+        last = now
+        state["step"] += 1
+        state["tokens"] += int((ids > 0).sum())
+        if state["step"] % 50 == 0:
+            entry = {"step": state["step"], "minutes": round(state["seconds"] / 60, 1), "tokens": state["tokens"], "loss": round(sum(losses) / len(losses), 4)}
+            losses = []
+            if state["step"] % 400 == 0:
+                model.eval()
+                entry["probe"] = probe(model, tokenizer, dev)
+                model.train()
+            print(json.dumps(entry), flush=True)
+            log.write(json.dumps(entry) + "\n")
+            log.flush()
+        if state["seconds"] - last_saved > 240 or state["seconds"] >= budget:
+            last_saved = state["seconds"]
+            torch.save({"state": state, "masters": masters, "optimizers": [o.state_dict() for o in optimizers]}, args.out / "checkpoint.tmp")
+            os.replace(args.out / "checkpoint.tmp", checkpoint)
+            model.save_pretrained(args.out / "model")
+            tokenizer.save_pretrained(args.out / "model")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""groundtune: ground it or tune it? Measure, then run the winner."""

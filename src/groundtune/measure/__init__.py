@@ -1,0 +1,1 @@
+"""Runs the approaches on held-out items, scores them and says how sure the numbers are."""

@@ -1,0 +1,183 @@
+"""What a comparison found: the ``Report`` and its JSON form (``report.json``, schema version 1)."""
+
+from __future__ import annotations
+
+import json
+import types
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from pathlib import Path
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+SCHEMA_VERSION = 1
+Part = Literal["question", "example"]
+
+# Metric names, all in [0, 1]. ``success`` is the primary one: the right answer in the house format (or a refusal in the
+# house format when the documents do not answer).
+METRICS = (
+    "success", "answer_em", "answer_f1", "answer_in_output", "format_valid", "citation_precision", "citation_recall",
+    "quote_verbatim", "false_answer", "over_refusal", "source_right", "place_right", "example_success", "field_f1",
+    "example_format_valid", "style_profile", "style_form",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean over ``n`` items with its 95 % interval; None when nothing was measured."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+
+
+@dataclass(frozen=True)
+class Quote:
+    """A shown citation."""
+
+    document: str
+    start: int
+    end: int
+    quote: str
+    title: str = ""
+    heading: str = ""
+
+
+@dataclass(frozen=True)
+class ItemResult:
+    """One item through one approach. ``group`` is the source document (clusters); ``scores`` by metric name, None
+    where a metric does not apply; ``error`` is a harness or model failure and such an item has no scores.
+    ``retrieved`` are document ids of the retrieved chunks, best first; ``shown`` the passages given to the model.
+    """
+
+    id: str
+    part: Part
+    group: str
+    question: str
+    expected: str
+    output: str
+    answerable: bool = True
+    abstained: bool = False
+    scores: Mapping[str, float | None] = field(default_factory=dict)
+    citations: tuple[Quote, ...] = ()
+    retrieved: tuple[str, ...] = ()
+    evidence_shown: bool | None = None
+    input_tokens: int = 0
+    output_tokens: int = 0
+    seconds: float = 0.0
+    label: str = ""
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class ApproachResult:
+    """All items of one approach. ``skipped`` says why it was not run (then there are no items).
+    ``retrieved_tokens`` is the mean number of prompt tokens that retrieval added; ``labels`` counts failure labels.
+    """
+
+    name: str
+    model: str
+    metrics: Mapping[str, Estimate] = field(default_factory=dict)
+    latency_p50: float | None = None
+    latency_p95: float | None = None
+    input_tokens: float = 0.0
+    output_tokens: float = 0.0
+    retrieved_tokens: float = 0.0
+    fit_seconds: float = 0.0
+    errors: int = 0
+    labels: Mapping[str, int] = field(default_factory=dict)
+    items: tuple[ItemResult, ...] = ()
+    skipped: str = ""
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """Paired difference ``a - b`` on the same items. ``p_adjusted`` is Holm-corrected over the declared contrasts;
+    ``detectable`` the smallest difference these items can show (80 % power, alpha 0.05).
+    """
+
+    metric: str
+    a: str
+    b: str
+    difference: float
+    low: float
+    high: float
+    p_value: float
+    p_adjusted: float
+    n: int
+    detectable: float | None = None
+
+
+@dataclass(frozen=True)
+class Freshness:
+    """Answers to changed questions after an update: shares in [0, 1] of ``n`` items."""
+
+    approach: str
+    new: float
+    stale: float
+    other: float
+    n: int
+
+
+@dataclass(frozen=True)
+class Report:
+    """A whole comparison."""
+
+    project: str
+    language: str
+    created: str
+    version: str
+    base_model: str
+    reader: str
+    questions: int
+    unanswerable: int
+    examples_held_out: int
+    examples_trained: int
+    documents: int
+    approaches: tuple[ApproachResult, ...] = ()
+    contrasts: tuple[Contrast, ...] = ()
+    freshness: tuple[Freshness, ...] = ()
+    retrieval: Mapping[str, float] = field(default_factory=dict)
+    settings: Mapping[str, str | int | float | bool] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    data_digest: str = ""
+    schema_version: int = SCHEMA_VERSION
+
+    def approach(self, name: str) -> ApproachResult | None:
+        """The result of one approach, None when it was not asked for."""
+        return next((result for result in self.approaches if result.name == name), None)
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), ensure_ascii=False, indent=1)
+
+    @classmethod
+    def from_json(cls, text: str) -> Report:
+        """Raises ValueError for JSON of another shape or a newer schema version."""
+        table = json.loads(text)
+        if not isinstance(table, dict) or int(table.get("schema_version", 0)) > SCHEMA_VERSION:
+            raise ValueError("not a groundtune report of a known schema version")
+        built: Report = rebuild(cls, table)
+        return built
+
+    @classmethod
+    def read(cls, path: str | Path) -> Report:
+        return cls.from_json(Path(path).read_text(encoding="utf-8"))
+
+
+def rebuild(kind: Any, value: Any) -> Any:  # noqa: ANN401 - generic rebuild of nested dataclasses
+    """``value`` (from JSON) as ``kind``: dataclasses, tuples, mappings and optionals of them; unknown keys are dropped."""
+    if value is None:
+        return None
+    if is_dataclass(kind) and isinstance(kind, type):
+        hints = get_type_hints(kind)
+        known = {f.name for f in fields(kind)}
+        return kind(**{k: rebuild(hints[k], v) for k, v in value.items() if k in known})
+    origin = get_origin(kind)
+    if origin in (Union, types.UnionType):
+        inner = [a for a in get_args(kind) if a is not type(None)]
+        return rebuild(inner[0], value) if len(inner) == 1 else value
+    if origin is tuple:
+        return tuple(rebuild(get_args(kind)[0], v) for v in value)
+    if origin is not None and isinstance(value, dict):
+        return {k: rebuild(get_args(kind)[1], v) for k, v in value.items()}
+    return value

@@ -1,0 +1,1 @@
+"""Chat, reading and embedding models; one file per provider."""

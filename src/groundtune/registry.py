@@ -1,0 +1,86 @@
+"""``provider:name`` specs to objects. Built-ins are strings until used; plugins come by entry points."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from importlib.metadata import entry_points
+from typing import Any
+
+from groundtune.errors import MissingExtra, SpecError
+
+_BUILT_IN: dict[str, dict[str, str]] = {
+    "model": {
+        "builtin": "groundtune.models.builtin:open_model",
+        "openai": "groundtune.models.openai:open_model",
+        "gemini": "groundtune.models.gemini:open_model",
+        "ollama": "groundtune.models.ollama:open_model",
+        "hf": "groundtune.models.hf:open_model",
+        "fake": "groundtune.models.fake:open_model",
+    },
+    "reader": {
+        "builtin": "groundtune.models.reader:open_reader",
+        "fake": "groundtune.models.fake:open_reader",
+    },
+    "embedder": {
+        "openai": "groundtune.models.openai:open_embedder",
+        "ollama": "groundtune.models.ollama:open_embedder",
+        "hf": "groundtune.models.hf:open_embedder",
+        "fake": "groundtune.models.fake:open_embedder",
+    },
+    "store": {"sqlite": "groundtune.store.sqlite:open_store"},
+    "approach": {
+        "prompt": "groundtune.approaches.prompt:Prompt",
+        "few-shot": "groundtune.approaches.fewshot:FewShot",
+        "rag": "groundtune.approaches.rag:Rag",
+        "finetune": "groundtune.approaches.finetune:FineTune",
+        "rag+finetune": "groundtune.approaches.hybrid:RagFineTune",
+    },
+}
+# A module that cannot be imported names the extra that brings it.
+_EXTRAS = {
+    "torch": "tune", "transformers": "tune", "peft": "tune", "trl": "tune", "accelerate": "tune", "tokenizers": "tune",
+    "datasets": "tune", "safetensors": "tune", "sentence_transformers": "tune", "openai": "openai", "google": "gemini",
+    "langchain_core": "langchain", "llama_index": "llamaindex", "pinecone": "pinecone", "weaviate": "weaviate",
+    "psycopg": "pgvector", "pgvector": "pgvector", "ray": "ray", "starlette": "serve", "uvicorn": "serve",
+    "pypdfium2": "docs", "docx": "docs", "pptx": "docs", "openpyxl": "docs", "selectolax": "docs",
+}  # fmt: skip
+
+
+def providers(kind: str) -> dict[str, str]:
+    """Provider name to ``module:object`` for a kind, built-ins and installed plugins (group ``groundtune.<kind>``)."""
+    found = dict(_BUILT_IN.get(kind, {}))
+    for point in entry_points(group=f"groundtune.{kind}"):
+        found.setdefault(point.name, point.value)
+    return found
+
+
+def load(kind: str, spec: str, **options: Any) -> Any:  # noqa: ANN401 - the kind decides the type
+    """Make the object that ``spec`` names by calling its factory with the part after the colon.
+
+    Raises ``SpecError`` for an unknown provider (with a suggestion) and ``MissingExtra`` when its package is absent.
+    """
+    provider, _, name = spec.partition(":")
+    return resolve(kind, provider)(name, **options)
+
+
+def resolve(kind: str, provider: str) -> Any:  # noqa: ANN401
+    """The factory or class behind a provider name."""
+    known = providers(kind)
+    if provider not in known:
+        close = difflib.get_close_matches(provider, known, n=1)
+        key = "core.unknown_provider_hint" if close else "core.unknown_provider"
+        raise SpecError(key, kind=kind, name=provider, known=", ".join(sorted(known)), hint=close[0] if close else "")
+    module, _, attribute = known[provider].partition(":")
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except ModuleNotFoundError as error:
+        raise missing(error, provider) from error
+
+
+def missing(error: ModuleNotFoundError, what: str) -> Exception:
+    """``MissingExtra`` for a module that an extra brings; the error itself otherwise."""
+    root = (error.name or "").partition(".")[0]
+    if root in _EXTRAS:
+        return MissingExtra("core.missing_extra", what=what, package=root, extra=_EXTRAS[root])
+    return error

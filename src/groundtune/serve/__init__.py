@@ -1,0 +1,1 @@
+"""The endpoint: OpenAI-compatible API and web page. The only asynchronous room."""

@@ -1,0 +1,1 @@
+"""One file per store, all held to one contract."""

@@ -1,0 +1,112 @@
+"""The lexical side of the embedded store: candidates from FTS5, then our own order."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import apsw
+
+from groundtune.store.evidence import CORRECTED_WEIGHT, Query, is_cjk_term, parse_query
+from groundtune.store.ranking import DEFAULT, Candidate, Statistics, Weights, score
+from groundtune.store.vectors import Generation
+
+CANDIDATES = 100
+# Ranking every chunk that holds a very frequent term is what costs time in FTS5; beyond this share of a large index
+# such terms only order candidates that rarer terms brought.
+_FREQUENT_SHARE = 0.1
+_FREQUENT_FLOOR = 2000
+_LABEL_WEIGHT = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class _Totals:
+    generation: Generation
+    chunks: int
+    mean_length: float
+
+
+class LexicalSearch:
+    """Searches the ``lexical`` table of one connection."""
+
+    def __init__(self, weights: Weights = DEFAULT) -> None:
+        self.weights = weights
+        self._totals: _Totals | None = None
+
+    def best(
+        self, connection: apsw.Connection, generation: Generation, text: str, k: int, allowed: tuple[str, tuple[Any, ...]]
+    ) -> list[tuple[int, float]]:
+        """``(row, score)`` of the ``k`` best chunks. ``allowed`` is an SQL condition on ``rowid`` and its bindings."""
+        query = parse_query(text)
+        if not query.terms:
+            return []
+        totals = self._current(connection, generation)
+        frequency = frequencies(connection, query.terms)
+        query = _corrected(connection, query, frequency)
+        statistics = Statistics(totals.chunks, totals.mean_length, frequency)
+        rows = self._candidates(connection, query, statistics, max(CANDIDATES, 2 * k), allowed)
+        return score(query, statistics, rows, self.weights)[:k]
+
+    def _candidates(
+        self,
+        connection: apsw.Connection,
+        query: Query,
+        statistics: Statistics,
+        count: int,
+        allowed: tuple[str, tuple[Any, ...]],
+    ) -> list[Candidate]:
+        terms = _searched(query, statistics)
+        if not terms:
+            return []
+        match = " OR ".join(f'"{term}"' for term in terms)
+        condition, bindings = allowed
+        found = connection.execute(
+            "SELECT c.rowid, c.body_terms, c.label_terms FROM ("
+            f"  SELECT rowid FROM lexical WHERE lexical MATCH ? AND rank MATCH 'bm25({_LABEL_WEIGHT}, 1.0)' {condition}"
+            "  ORDER BY rank LIMIT ?"
+            ") AS best JOIN chunks AS c ON c.rowid = best.rowid",
+            (match, *bindings, count),
+        )
+        return [Candidate(row, body.split(" "), label.split(" ")) for row, body, label in found]
+
+    def _current(self, connection: apsw.Connection, generation: Generation) -> _Totals:
+        if self._totals is None or self._totals.generation != generation:
+            count, length = connection.execute("SELECT count(*), coalesce(avg(length), 0) FROM chunks").fetchall()[0]
+            self._totals = _Totals(generation, int(count), float(length))
+        return self._totals
+
+
+def frequencies(connection: apsw.Connection, terms: Sequence[str]) -> dict[str, int]:
+    """Number of chunks that hold each term, in the body or in the label, whichever is more."""
+    found: dict[str, int] = {}
+    for term in dict.fromkeys(terms):
+        for (count,) in connection.execute("SELECT doc FROM lexical_terms WHERE term = ?", (term,)):
+            found[term] = max(int(count), found.get(term, 0))
+    return found
+
+
+def _searched(query: Query, statistics: Statistics) -> list[str]:
+    """The terms that bring candidates: those in the index, without very frequent ones when rarer ones remain."""
+    present = [term for term in query.strongest() if statistics.frequency.get(term)]
+    limit = max(_FREQUENT_FLOOR, _FREQUENT_SHARE * statistics.chunks)
+    rare = [term for term in present if statistics.frequency[term] <= limit]
+    return rare if len(rare) >= min(3, len(present)) else present
+
+
+def _corrected(connection: apsw.Connection, query: Query, frequency: dict[str, int]) -> Query:
+    """Replace Latin words that no chunk holds by the closest word that one does (typing mistakes)."""
+    terms, weights = list(query.terms), list(query.weights)
+    for place, term in enumerate(query.terms):
+        if frequency.get(term) or len(term) < 4 or is_cjk_term(term) or not term.isalpha():
+            continue
+        rows = connection.execute(
+            "SELECT DISTINCT term FROM lexical_terms WHERE term >= ? AND term < ? AND length(term) BETWEEN ? AND ?",
+            (term[:2], term[:2] + "\U0010ffff", len(term) - 2, len(term) + 2),
+        )
+        close = difflib.get_close_matches(term, [row[0] for row in rows], n=1, cutoff=0.8)
+        if close:
+            terms[place], weights[place] = close[0], weights[place] * CORRECTED_WEIGHT
+            frequency.update(frequencies(connection, close))
+    return Query(tuple(terms), tuple(weights))

@@ -1,0 +1,107 @@
+"""The tables of the embedded store and the numbered functions that bring an older file up to date."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import apsw
+
+from groundtune.errors import StoreError
+
+BUSY_MILLISECONDS = 30_000
+
+
+def _to_1(connection: apsw.Connection) -> None:
+    """First tables. ``chunks`` keeps its search terms, so that the lexical index can be checked against them and
+    deleted from exactly; ``versions`` keeps every text that was ever current.
+    """
+    connection.execute(
+        """
+        CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+        CREATE TABLE documents (
+            id TEXT PRIMARY KEY, version TEXT NOT NULL, metadata TEXT NOT NULL, chunk_count INTEGER NOT NULL
+        ) WITHOUT ROWID;
+        CREATE TABLE versions (
+            seq INTEGER PRIMARY KEY, document_id TEXT NOT NULL, version TEXT NOT NULL, text TEXT NOT NULL,
+            metadata TEXT NOT NULL, since REAL NOT NULL, until REAL
+        );
+        CREATE INDEX versions_by_document ON versions (document_id, version);
+        CREATE TABLE chunks (
+            rowid INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, document_id TEXT NOT NULL, ordinal INTEGER NOT NULL,
+            version TEXT NOT NULL, text TEXT NOT NULL, start INTEGER NOT NULL, end INTEGER NOT NULL,
+            digest TEXT NOT NULL, title TEXT NOT NULL, heading TEXT NOT NULL, page INTEGER,
+            label_terms TEXT NOT NULL, body_terms TEXT NOT NULL, length INTEGER NOT NULL
+        );
+        CREATE INDEX chunks_by_document ON chunks (document_id, ordinal);
+        CREATE TABLE vectors (chunk INTEGER PRIMARY KEY, vector BLOB NOT NULL);
+        CREATE TABLE sources (
+            document_id TEXT PRIMARY KEY, root TEXT NOT NULL, file_digest TEXT NOT NULL
+        ) WITHOUT ROWID;
+        CREATE INDEX sources_by_root ON sources (root);
+        CREATE VIRTUAL TABLE lexical USING fts5(
+            label_terms, body_terms, content='chunks', content_rowid='rowid', tokenize='ascii'
+        );
+        CREATE VIRTUAL TABLE lexical_terms USING fts5vocab(lexical, col);
+        """
+    )
+
+
+# Position n holds the step from schema n to n + 1. Never edit a published step; append one.
+MIGRATIONS: tuple[Callable[[apsw.Connection], None], ...] = (_to_1,)
+
+
+@contextmanager
+def guarded(path: Path) -> Iterator[None]:
+    """Database errors become ``StoreError`` sentences that name the file."""
+    try:
+        yield
+    except (apsw.CorruptError, apsw.NotADBError, apsw.FormatError) as error:
+        raise StoreError("store.damaged", path=path, reason=error) from error
+    except (apsw.BusyError, apsw.LockedError) as error:
+        raise StoreError("store.busy", path=path) from error
+    except apsw.FullError as error:
+        raise StoreError("store.full", path=path) from error
+    except (apsw.ReadOnlyError, apsw.CantOpenError, apsw.PermissionsError, apsw.IOError) as error:
+        raise StoreError("store.unwritable", path=path, reason=error) from error
+    except apsw.Error as error:
+        raise StoreError("store.damaged", path=path, reason=error) from error
+
+
+def connect(path: Path) -> apsw.Connection:
+    """Open (and create or migrate) the database file. Call inside ``guarded``.
+
+    Raises ``StoreError`` when the file was made by a newer version.
+    """
+    connection = apsw.Connection(str(path))
+    try:
+        connection.set_busy_timeout(BUSY_MILLISECONDS)
+        connection.execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON")
+        if _version(connection) < len(MIGRATIONS):
+            migrate(connection)
+        found = _version(connection)
+        if found > len(MIGRATIONS):
+            raise StoreError("store.newer", path=path, found=found, known=len(MIGRATIONS))
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def migrate(connection: apsw.Connection) -> None:
+    """Run the missing steps in one transaction; a crash leaves the old schema whole."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        for number in range(_version(connection), len(MIGRATIONS)):
+            MIGRATIONS[number](connection)
+            connection.execute(f"PRAGMA user_version = {number + 1}")
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _version(connection: apsw.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchall()[0][0])

@@ -1,0 +1,1 @@
+"""Examples to checked data to an adapter."""

@@ -1,0 +1,144 @@
+"""Examples to token rows, tokenised here so that exactly the answer and its end token are trained on.
+
+TRL 1.16 silently trains on the prompt of ``messages`` rows, never adds an end token that the chat template lacks,
+cuts long answers and drops rows whose prompt is too long. A row that is built and checked here has none of that.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from groundtune.errors import TrainingError
+from groundtune.text.normalise import squeeze
+from groundtune.tuning.data import line_of
+from groundtune.types import Example
+
+IGNORED = -100
+
+
+@dataclass(frozen=True)
+class Row:
+    """Token ids of prompt, answer and end token; the last ``trained`` of them carry the loss."""
+
+    id: str
+    line: int
+    input_ids: tuple[int, ...]
+    trained: int
+
+    @property
+    def labels(self) -> tuple[int, ...]:
+        """``input_ids`` with the prompt masked by -100."""
+        return (IGNORED,) * (len(self.input_ids) - self.trained) + self.input_ids[-self.trained :]
+
+
+@dataclass(frozen=True)
+class Preflight:
+    """What would be trained on. ``text`` is the decoded first row, ``trained`` the part of it that carries the loss;
+    lengths are in tokens. ``dropped`` rows and ``truncated`` rows are always 0: either raises instead.
+    """
+
+    rows: int
+    text: str
+    trained: str
+    end_token: str
+    longest: int
+    mean: float
+    trained_tokens: int
+    passes: int
+    steps: int
+    dropped: int = 0
+    truncated: int = 0
+
+
+def build_rows(examples: Iterable[Example], tokenizer: Any, max_tokens: int) -> tuple[Row, ...]:  # noqa: ANN401
+    """One row per example. Raises ``TrainingError`` naming the example when it is longer than ``max_tokens`` tokens,
+    when the chat template changes the answer, or when there is no end token to learn.
+    """
+    rows = tuple(_row(example, tokenizer) for example in examples)
+    long = [row for row in rows if len(row.input_ids) > max_tokens]
+    if long:
+        worst = max(long, key=lambda row: len(row.input_ids))
+        raise TrainingError(
+            "tuning.too_long", count=len(long), id=worst.id, tokens=len(worst.input_ids), max_tokens=max_tokens
+        )
+    return rows
+
+
+def length(example: Example, tokenizer: Any) -> int:  # noqa: ANN401
+    """Tokens of prompt, answer and end token."""
+    return len(_row(example, tokenizer).input_ids)
+
+
+def preflight(rows: Sequence[Row], tokenizer: Any, *, passes: int, steps: int) -> Preflight:  # noqa: ANN401
+    """The report on checked rows (at least one)."""
+    first = rows[0]
+    return Preflight(
+        rows=len(rows),
+        text=_decode(tokenizer, first.input_ids),
+        trained=_decode(tokenizer, first.input_ids[-first.trained :]),
+        end_token=_decode(tokenizer, first.input_ids[-1:]),
+        longest=max(len(row.input_ids) for row in rows),
+        mean=sum(len(row.input_ids) for row in rows) / len(rows),
+        trained_tokens=sum(row.trained for row in rows),
+        passes=passes,
+        steps=steps,
+    )
+
+
+def end_tokens(rows: Sequence[Row]) -> tuple[int, ...]:
+    """The ids that end an answer, as trained."""
+    return tuple(sorted({row.input_ids[-1] for row in rows}))
+
+
+def _row(example: Example, tokenizer: Any) -> Row:  # noqa: ANN401
+    if not getattr(tokenizer, "chat_template", None):
+        raise TrainingError("tuning.no_template")
+    turns = [message.as_dict() for message in example.messages]
+    prompt = tokenizer.apply_chat_template(turns[:-1], tokenize=False, add_generation_prompt=True)
+    whole = tokenizer.apply_chat_template(turns, tokenize=False)
+    prompt_ids = _encode(tokenizer, prompt)
+    whole_ids = _encode(tokenizer, whole)
+    if whole_ids[: len(prompt_ids)] == prompt_ids:
+        completion = whole_ids[len(prompt_ids) :]
+    elif whole.startswith(prompt):
+        completion = _encode(tokenizer, whole[len(prompt) :])
+    else:  # the template writes a finished turn differently from the start of one (e.g. an empty reasoning block)
+        completion = _encode(tokenizer, example.target)
+    completion = _ended(completion, tokenizer)
+    answer = _decode(tokenizer, completion[:-1])
+    if not _same(answer, example.target):
+        raise TrainingError("tuning.template_changes", id=example.id, answer=answer[:80], target=example.target[:80])
+    return Row(example.id, line_of(example), (*prompt_ids, *completion), len(completion))
+
+
+def _ended(completion: list[int], tokenizer: Any) -> list[int]:  # noqa: ANN401
+    """Up to and including the last end token; the tokenizer's own is added when the template writes none."""
+    special = set(tokenizer.all_special_ids) | {
+        number for number, token in tokenizer.added_tokens_decoder.items() if token.special
+    }
+    for index in range(len(completion) - 1, -1, -1):
+        if completion[index] in special:
+            return completion[: index + 1]
+        if _decode(tokenizer, completion[index : index + 1]).strip():
+            break
+    if tokenizer.eos_token_id is None:
+        raise TrainingError("tuning.no_end_token")
+    return [*completion, int(tokenizer.eos_token_id)]
+
+
+def _same(answer: str, target: str) -> bool:
+    """Equal, or equal after what tokenizers and templates commonly do: NFKC and trimmed white space."""
+    return answer == target or squeeze(unicodedata.normalize("NFKC", answer)) == squeeze(
+        unicodedata.normalize("NFKC", target)
+    )
+
+
+def _encode(tokenizer: Any, text: str) -> list[int]:  # noqa: ANN401
+    return [int(number) for number in tokenizer(text, add_special_tokens=False)["input_ids"]]
+
+
+def _decode(tokenizer: Any, ids: Sequence[int]) -> str:  # noqa: ANN401
+    return str(tokenizer.decode(list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False))

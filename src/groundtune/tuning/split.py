@@ -1,0 +1,125 @@
+"""Held-out examples that share no source document and no near-duplicate with the training examples."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from groundtune.text.normalise import fold, squeeze
+from groundtune.text.tokenise import search_terms
+from groundtune.types import Example, messages_digest
+
+SIMILAR = 0.85
+_BLOCK = 512
+
+
+@dataclass(frozen=True)
+class Split:
+    """Examples to train on and examples kept for scoring. ``duplicates`` exact repeats were removed first.
+
+    ``grouped_by`` says what never stands on both sides: a source document, or (without documents, or with a single
+    one) a group of near-identical inputs.
+    """
+
+    train: tuple[Example, ...]
+    held_out: tuple[Example, ...]
+    duplicates: int
+    groups: int
+    grouped_by: Literal["document", "similarity"]
+
+
+def split_examples(examples: Sequence[Example], share: float, seed: int = 0) -> Split:
+    """Keep about ``share`` of the examples for scoring, whole groups at a time, the same for the same ``seed``.
+
+    An example's group is its ``metadata["document"]``; examples without one are grouped with their near-duplicates
+    (cosine of IDF-weighted terms of the input >= 0.85, so that an instruction which all share does not count).
+    """
+    unique, duplicates = _without_repeats(examples)
+    documents = {str(e.metadata["document"]) for e in unique if e.metadata.get("document")}
+    by_document = len(documents) > 1
+    loose = [i for i, e in enumerate(unique) if not (by_document and e.metadata.get("document"))]
+    similar = dict(zip(loose, similar_groups([unique[i].input for i in loose]), strict=True))
+    groups: dict[str, list[int]] = {}
+    for index, example in enumerate(unique):
+        key = f"similar:{similar[index]}" if index in similar else f"document:{example.metadata['document']}"
+        groups.setdefault(key, []).append(index)
+    held = _choose(groups, share, seed, len(unique))
+    return Split(
+        train=tuple(e for i, e in enumerate(unique) if i not in held),
+        held_out=tuple(e for i, e in enumerate(unique) if i in held),
+        duplicates=duplicates,
+        groups=len(groups),
+        grouped_by="document" if by_document else "similarity",
+    )
+
+
+def similar_groups(texts: Sequence[str], threshold: float = SIMILAR) -> list[int]:
+    """A group number per text; texts whose IDF-weighted term cosine reaches ``threshold`` are in one group, and so
+    are texts that are equal after folding (single linkage).
+    """
+    parent = list(range(len(texts)))
+
+    def root(i: int) -> int:
+        while parent[i] != i:
+            parent[i] = parent[parent[i]]
+            i = parent[i]
+        return i
+
+    first: dict[str, int] = {}
+    for i, text in enumerate(texts):
+        parent[root(i)] = root(first.setdefault(squeeze(fold(text)), i))
+    matrix = _weights(texts)
+    for start in range(0, len(texts), _BLOCK) if matrix is not None else ():
+        near = (matrix[start : start + _BLOCK] @ matrix.T).tocoo()
+        for row, column, value in zip(near.row, near.col, near.data, strict=True):
+            if value >= threshold and column < start + row:
+                parent[root(start + int(row))] = root(int(column))
+    return [root(i) for i in range(len(texts))]
+
+
+def _weights(texts: Sequence[str]) -> Any:  # noqa: ANN401 - scipy.sparse has no types
+    from scipy.sparse import csr_matrix
+
+    vocabulary: dict[str, int] = {}
+    rows: list[int] = []
+    columns: list[int] = []
+    for row, text in enumerate(texts):
+        for term in sorted(set(search_terms(text))):
+            rows.append(row)
+            columns.append(vocabulary.setdefault(term, len(vocabulary)))
+    if not vocabulary:
+        return None
+    idf = np.log(len(texts) / np.bincount(columns, minlength=len(vocabulary)))
+    values = idf[columns]
+    norms = np.sqrt(np.bincount(rows, weights=values**2, minlength=len(texts)))
+    norms[norms == 0] = 1.0
+    return csr_matrix((values / norms[rows], (rows, columns)), shape=(len(texts), len(vocabulary)))
+
+
+def _without_repeats(examples: Sequence[Example]) -> tuple[list[Example], int]:
+    kept: dict[str, Example] = {}
+    for example in examples:
+        kept.setdefault(messages_digest(example.messages), example)
+    return list(kept.values()), len(examples) - len(kept)
+
+
+def _choose(groups: dict[str, list[int]], share: float, seed: int, total: int) -> set[int]:
+    """Indices to hold out: shuffled groups are taken while they bring the count nearer to the target."""
+    wanted = share * total
+    if share <= 0 or len(groups) < 2:
+        return set()
+    order = sorted(groups)
+    random.Random(seed).shuffle(order)
+    chosen: list[str] = []
+    count = 0
+    for key in order:
+        if abs(count + len(groups[key]) - wanted) < abs(count - wanted) and len(chosen) < len(groups) - 1:
+            chosen.append(key)
+            count += len(groups[key])
+    if not chosen:
+        chosen = [min(order, key=lambda key: len(groups[key]))]
+    return {index for key in chosen for index in groups[key]}

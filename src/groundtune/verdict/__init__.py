@@ -1,0 +1,1 @@
+"""Measurements, rules and money become a verdict."""

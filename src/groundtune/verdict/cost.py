@@ -1,0 +1,422 @@
+"""The cost model: inputs to total cost of ownership per approach, break-evens, uncertainty and what would flip them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import date
+from typing import Any
+
+import numpy as np
+
+from groundtune.config import Config
+from groundtune.errors import ConfigError
+from groundtune.measure.results import ApproachResult, Report
+from groundtune.verdict import breakeven, prices, uncertainty
+from groundtune.verdict.breakeven import BreakEven, Case, RetrainPlan
+from groundtune.verdict.prices import PriceWarning
+from groundtune.verdict.tco import (
+    SIMPLEST_FIRST,
+    TUNED,
+    CostInputs,
+    Point,
+    PriceCurve,
+    Stream,
+    cached_price,
+    hit_rate,
+    machines,
+    price_curve,
+    queries,
+    rates,
+    stream,
+)
+
+ARTICLE_PREMIUM = (1.2, 1.5)
+FAR = 120  # months over which H* is looked for
+HOSTINGS = ("token", "gpu", "own")
+
+
+@dataclass(frozen=True)
+class ApproachCost:
+    """Dollars over the horizon unless said otherwise. ``cheapest`` is the share of draws in which it is cheapest."""
+
+    name: str
+    total: float
+    one_off: float
+    fixed: float
+    retraining: float
+    hosting: float
+    usage: float
+    per_month: float
+    per_1000: float
+    per_correct: float | None
+    accuracy: float | None
+    net_benefit: float | None
+    p10: float
+    p50: float
+    p90: float
+    cheapest: float
+    cheapest_per_correct: float | None
+
+
+@dataclass(frozen=True)
+class Multiplier:
+    """How many times the base price a tuned model costs, from a price list."""
+
+    model: str
+    input: float
+    output: float
+    source: str
+    read: str
+    expires: str
+
+
+@dataclass(frozen=True)
+class PriceUsed:
+    """Token prices (dollars per million) from ``since`` (a month, ISO date) on, with where they were read."""
+
+    name: str
+    since: str
+    input: float
+    output: float
+    cached: float | None
+    source: str
+    read: str
+    grade: str
+
+
+@dataclass(frozen=True)
+class CostReport:
+    """Everything the cost model says. ``approaches`` cheapest first. ``pair`` (challenger, incumbent) is what the
+    tornado compares; ``pairs`` maps ``a<b`` to the share of draws in which a is cheaper. ``machines`` at base volume.
+    """
+
+    inputs: CostInputs
+    approaches: tuple[ApproachCost, ...]
+    break_evens: tuple[BreakEven, ...]
+    tornado: tuple[uncertainty.Bar, ...]
+    pair: tuple[str, str]
+    pairs: Mapping[str, float]
+    retrain: RetrainPlan | None
+    multipliers: tuple[Multiplier, ...]
+    prices_used: tuple[PriceUsed, ...]
+    warnings: tuple[PriceWarning, ...]
+    machines: int
+    as_of: str
+    article_premium: tuple[float, float] = ARTICLE_PREMIUM
+
+    def approach(self, name: str) -> ApproachCost | None:
+        """The cost of one approach, None when it was not priced."""
+        return next((a for a in self.approaches if a.name == name), None)
+
+    def break_even(self, name: str, challenger: str = "finetune", incumbent: str = "rag") -> BreakEven | None:
+        """One break-even by symbol and pair."""
+        wanted = (name, challenger, incumbent)
+        return next((b for b in self.break_evens if (b.name, b.challenger, b.incumbent) == wanted), None)
+
+    def to_json(self, lang: str | None = None) -> str:
+        """JSON with each break-even also as a sentence; item scores are left out."""
+        table = asdict(replace(self, inputs=replace(self.inputs, scores={}, groups=())))
+        for row, point in zip(table["break_evens"], self.break_evens, strict=True):
+            row["text"] = point.sentence().text(lang)
+        return json.dumps(_finite(table), ensure_ascii=False, indent=1, default=str)
+
+
+def _finite(value: Any) -> Any:  # noqa: ANN401 - JSON has no infinity
+    if isinstance(value, dict):
+        return {k: _finite(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(v) for v in value]
+    return None if isinstance(value, float) and not np.isfinite(value) else value
+
+
+def inputs_from(
+    config: Config,
+    report: Report | None = None,
+    *,
+    overrides: Mapping[str, float] | None = None,
+    corpus_tokens: float = 0.0,
+    start: date | None = None,
+) -> CostInputs:
+    """Cost inputs of a project: settings, and tokens and success rates that a report measured.
+
+    A token setting of 0 means "as measured"; without a measurement the built-in default stands. Raises ``ConfigError``
+    for a hosting or number that makes no sense.
+    """
+    c = config.cost
+    problems = [n for n in ("queries_per_month", "growth_per_month") if getattr(c, n) < (0 if n[0] == "q" else -0.99)]
+    if c.hosting not in HOSTINGS or (not c.prices and c.hosting == "token") or c.horizon_months < 1 or problems:
+        raise ConfigError("verdict.cost_setting", known=", ".join(HOSTINGS), hosting=c.hosting)
+    tokens = ("question_tokens", "static_tokens", "shot_tokens", "tuned_static_tokens", "retrieved_tokens",
+              "output_tokens", "corpus_tokens")  # fmt: skip
+    same = ("queries_per_month", "horizon_months", "growth_per_month", "updates_per_month", "prices", "hosting",
+            "tuned_multiplier", "gpu_dollars_per_hour", "gpu_hours_per_month", "own_hardware_per_month",
+            "seconds_per_request", "requests_at_once", "peak_factor", "cache_minutes", "batch_share", "setup_rag",
+            "setup_finetune", "training", "retraining", "vector_store_per_month", "retrieval_per_query",
+            "index_update", "value_per_correct_answer", "facts_changed_per_month")  # fmt: skip
+    values: dict[str, Any] = {name: getattr(c, name) for name in same}
+    values |= {name: getattr(c, name) for name in tokens if getattr(c, name) > 0}
+    if corpus_tokens and "corpus_tokens" not in values:
+        values["corpus_tokens"] = corpus_tokens
+    names = list(config.compare.approaches)
+    made = CostInputs(
+        **values, retrains=c.retrained_per_month, hybrid_retrains=c.hybrid_retrained_per_month, seed=config.compare.seed,
+        overrides=dict(overrides or {}), start=start or date.today(),
+        given=tuple(n for n in (*same, *tokens) if getattr(c, n) != getattr(type(c)(), n)),
+    )  # fmt: skip
+    if report is not None:
+        made = _measured(made, report)
+        names = [a.name for a in report.approaches if not a.skipped]
+    if made.corpus_tokens > 0 and "long-context" not in names:
+        names.append("long-context")
+    return replace(made, approaches=tuple(sorted(dict.fromkeys(names), key=SIMPLEST_FIRST.index)))
+
+
+def _measured(inputs: CostInputs, report: Report) -> CostInputs:
+    """Fill tokens and success from a report, where a setting did not give them."""
+    ran = {a.name: a for a in report.approaches if not a.skipped and a.items}
+    found: dict[str, float] = {}
+    if base := ran.get("prompt"):
+        asked = [i for i in base.items if not i.error] or list(base.items)
+        found["question_tokens"] = min(base.input_tokens, sum(_rough(i.question) for i in asked) / len(asked))
+        found["static_tokens"] = base.input_tokens - found["question_tokens"]
+        if shots := ran.get("few-shot"):
+            found["shot_tokens"] = max(0.0, shots.input_tokens - base.input_tokens)
+    question = found.get("question_tokens", inputs.question_tokens)
+    if tuned := ran.get("finetune"):
+        found["tuned_static_tokens"] = max(0.0, tuned.input_tokens - question)
+    if rag := ran.get("rag"):
+        found["retrieved_tokens"] = rag.retrieved_tokens
+        found["output_tokens"] = rag.output_tokens
+    corpus = report.settings.get("corpus_tokens")
+    if isinstance(corpus, int | float) and corpus > 0 and not inputs.corpus_tokens:
+        found["corpus_tokens"] = float(corpus)
+    found = {k: v for k, v in found.items() if k not in inputs.given}
+    outputs = {} if "output_tokens" in inputs.given else {n: a.output_tokens for n, a in ran.items()}
+    scores, groups = aligned(ran)
+    accuracy = {n: float(np.mean(s)) for n, s in scores.items() if s}
+    return replace(
+        inputs, **found, outputs=outputs, scores=scores, groups=groups, accuracy=accuracy, measured=tuple(found)
+    )  # type: ignore[arg-type]
+
+
+def _rough(text: str) -> float:
+    """Tokens of a text, roughly: four Latin letters or one ideograph each."""
+    wide = sum(ord(c) > 0x2E7F for c in text)
+    return wide + (len(text) - wide) / 4
+
+
+def aligned(ran: Mapping[str, ApproachResult]) -> tuple[dict[str, tuple[float, ...]], tuple[str, ...]]:
+    """``success`` item by item over the items that every approach has, and each item's cluster."""
+    tables = {
+        name: {
+            (i.part, i.id): (i.scores["success"], i.group) for i in result.items if i.scores.get("success") is not None
+        }
+        for name, result in ran.items()
+    }
+    tables = {name: table for name, table in tables.items() if table}
+    if not tables:
+        return {}, ()
+    shared = sorted(set.intersection(*(set(t) for t in tables.values())))
+    first = next(iter(tables.values()))
+    scores = {name: tuple(float(table[k][0] or 0.0) for k in shared) for name, table in tables.items()}
+    return scores, tuple(first[k][1] for k in shared)
+
+
+def cost_table(inputs: CostInputs, *, pair: tuple[str, str] | None = None, today: date | None = None) -> CostReport:
+    """Run the whole model. ``pair`` (challenger, incumbent) is what the tornado compares; default fine-tuning, RAG."""
+    curve = price_curve(inputs)
+    point = Point(inputs)
+    streams = {name: stream(name, point, curve) for name in inputs.approaches}
+    guesses = uncertainty.simulate(inputs, curve)
+    asked = float(queries(point, inputs.horizon_months).sum())
+    rows = [_row(name, s, inputs, guesses, asked) for name, s in streams.items()]
+    compared = pair or _pair(inputs.approaches)
+    known = set(compared) <= set(inputs.approaches)
+    rho = float(rates(point)[0][0])
+    plan = breakeven.retrain_interval(
+        inputs.retraining, inputs.queries_per_month, inputs.value_per_correct_answer, inputs.facts_changed_per_month
+    )
+    end = prices.month_start(inputs.start, inputs.horizon_months)
+    used = _prices_used(curve, inputs)
+    relevant = [r for r in prices.overlay() if r.key in {inputs.prices, f"multiplier:{inputs.prices}"}]
+    return CostReport(
+        inputs=inputs,
+        approaches=tuple(sorted(rows, key=lambda row: row.total)),
+        break_evens=tuple(_break_evens(inputs, curve, streams, rho)),
+        tornado=uncertainty.tornado(inputs, curve, *compared) if known else (),
+        pair=compared,
+        pairs=guesses.pairs,
+        retrain=plan,
+        multipliers=tuple(
+            Multiplier(r.model, r.value or 0.0, r.output or 0.0, r.source, r.read.isoformat(), str(r.expires or ""))
+            for r in prices.multipliers()
+        ),
+        prices_used=used,
+        warnings=prices.lint(relevant, today or date.today(), end),
+        machines=int(machines(queries(point, 1), point).max()) if inputs.hosting != "token" else 0,
+        as_of=max((r.read for r in prices.overlay()), default=date.min).isoformat(),
+    )
+
+
+def _pair(approaches: tuple[str, ...]) -> tuple[str, str]:
+    if {"finetune", "rag"} <= set(approaches) or len(approaches) < 2:
+        return "finetune", "rag"
+    return approaches[1], approaches[0]
+
+
+def _row(name: str, s: Stream, inputs: CostInputs, guesses: uncertainty.Uncertainty, asked: float) -> ApproachCost:
+    total = float(s.total[0])
+    spread, accuracy = guesses.spreads[name], inputs.accuracy.get(name)
+    worth = inputs.value_per_correct_answer
+    return ApproachCost(
+        name=name,
+        total=total,
+        one_off=float(s.one_off[0]),
+        fixed=float(s.fixed.sum()),
+        retraining=float(s.retraining.sum()),
+        hosting=float(s.hosting.sum()),
+        usage=float(s.usage.sum()),
+        per_month=total / inputs.horizon_months,
+        per_1000=total / asked * 1000 if asked else 0.0,
+        per_correct=total / (asked * accuracy) if accuracy and asked else None,
+        accuracy=accuracy,
+        net_benefit=asked * worth * accuracy - total if worth > 0 and accuracy is not None else None,
+        p10=spread.p10,
+        p50=spread.p50,
+        p90=spread.p90,
+        cheapest=spread.cheapest,
+        cheapest_per_correct=spread.cheapest_per_correct,
+    )
+
+
+def _prices_used(curve: PriceCurve, inputs: CostInputs) -> tuple[PriceUsed, ...]:
+    used: list[PriceUsed] = []
+    for offset, row in enumerate(curve.months):
+        if row.name and (not offset or row != curve.months[offset - 1]):
+            since = prices.month_start(inputs.start, offset).isoformat()
+            read = row.read.isoformat() if row.read else ""
+            used.append(PriceUsed(row.name, since, row.input, row.output, row.cached, row.source, read, row.grade))
+    return tuple(used)
+
+
+def _break_evens(inputs: CostInputs, curve: PriceCurve, streams: Mapping[str, Stream], rho: float) -> list[BreakEven]:
+    found: list[BreakEven] = []
+    for challenger in TUNED:
+        if challenger in streams and "rag" in streams:
+            found += _pair_points(inputs, curve, streams[challenger], streams["rag"], challenger)
+    if {"finetune", "rag"} <= set(streams):
+        found += [_retrains(inputs, streams["finetune"], streams["rag"], rho), _retrieved(inputs, curve)]
+    if "rag" in streams and inputs.prices:
+        found += _corpus(inputs, curve)
+    names = list(streams)
+    for low, a in enumerate(names):
+        for b in names[:low]:
+            if a in inputs.accuracy and b in inputs.accuracy:
+                found.append(_worth(inputs, streams, a, b))
+    return found
+
+
+def _pair_points(inputs: CostInputs, curve: PriceCurve, a: Stream, b: Stream, name: str) -> list[BreakEven]:
+    """Q* and H* of a tuned approach against RAG; exact under growth and dated prices (volume-weighted, month by month).
+
+    With rented or owned machines their number follows the volume, so the smallest consistent number is searched.
+    """
+    months = inputs.horizon_months
+    grown = (1 + inputs.growth_per_month) ** np.arange(months)
+    saving = float(((b.per_query - a.per_query)[:, 0] * grown).mean())
+    bare = float((a.one_off - b.one_off)[0] / months + (a.fixed + a.retraining - b.fixed - b.retraining).mean())
+    one = float(Point(inputs)("own_hardware_per_month")[0])
+    if inputs.hosting == "gpu":
+        one = inputs.gpu_dollars_per_hour * inputs.gpu_hours_per_month
+    if inputs.hosting == "token" or not inputs.prices:
+        gap = bare + float((a.hosting - b.hosting).mean())
+        case, value = breakeven.volume(gap, saving)
+        first = BreakEven("Q*", name, "rag", case, value)
+    else:
+        first = _hosted_volume(inputs, bare, saving, one, name)
+    far = price_curve(inputs, FAR) if len(curve.months) < FAR else curve
+    point = Point(inputs)
+    gap_by_month = (stream(name, point, far).monthly - stream("rag", point, far).monthly)[:, 0]
+    case, value = _crossing(float((a.one_off - b.one_off)[0]), gap_by_month)
+    return [first, BreakEven("H*", name, "rag", case, value)]
+
+
+def _hosted_volume(inputs: CostInputs, bare: float, saving: float, one: float, name: str) -> BreakEven:
+    """Q* with k machines for the smallest k whose own Q* needs no more than k."""
+    last: tuple[Case, float | None] = (Case.NEVER, None)
+    for count in range(1, 1001):
+        last = breakeven.volume(bare + count * one, saving)
+        if last[1] is None:
+            return BreakEven("Q*", name, "rag", last[0], None, count)
+        needed = int(machines(np.array([[last[1]]]), Point(inputs))[0, 0])
+        if needed <= count:
+            return BreakEven("Q*", name, "rag", last[0], last[1], count)
+    return BreakEven("Q*", name, "rag", Case.NEVER, None, 1000)
+
+
+def _crossing(upfront: float, gap_by_month: np.ndarray[Any, np.dtype[np.float64]]) -> tuple[Case, float | None]:
+    """H*: when the summed gap (challenger - incumbent) first changes sign, months, within ``FAR`` months."""
+    summed = upfront + np.concatenate([[0.0], np.cumsum(gap_by_month)])
+    if not np.any(summed):
+        return Case.EQUAL, None
+    behind = summed[0] > 0 or (summed[0] == 0 and summed[1] > 0)
+    start = 0 if summed[0] else 1
+    for month in range(start + 1, len(summed)):
+        if (summed[month] > 0) != behind:
+            step = summed[month - 1] - summed[month]
+            return (Case.ABOVE if behind else Case.BELOW), month - 1 + float(summed[month - 1] / step)
+    return (Case.NEVER if behind else Case.ALWAYS), None
+
+
+def _retrains(inputs: CostInputs, tuned: Stream, rag: Stream, rho: float) -> BreakEven:
+    gap = float((tuned.total - tuned.retraining.sum(axis=0) - rag.total)[0])
+    case, value = breakeven.retrains(-gap / inputs.horizon_months, inputs.retraining)
+    return BreakEven("rho*", "finetune", "rag", case, value, extra={"now": rho})
+
+
+def _retrieved(inputs: CostInputs, curve: PriceCurve) -> BreakEven:
+    """L* at the horizon's mean prices; the cache and the batch share of RAG's static prompt are in it."""
+    point = Point(inputs)
+    if inputs.hosting != "token" or not inputs.prices:
+        return BreakEven("L*", "finetune", "rag", Case.ALWAYS)
+    zero = Point(inputs, {"retrieved_tokens": 0.0, "retrieval_per_query": 0.0})
+    gap = float((stream("finetune", point, curve).usage - stream("rag", zero, curve).usage).sum())
+    weight = float((queries(point, inputs.horizon_months) * curve.input).sum())
+    weight *= inputs.price_level * (1 - inputs.batch_share / 2)
+    if weight <= 0:
+        return BreakEven("L*", "finetune", "rag", Case.NEVER)
+    value = gap / weight
+    return BreakEven("L*", "finetune", "rag", Case.ABOVE if value > 0 else Case.ALWAYS, value if value > 0 else None)
+
+
+def _corpus(inputs: CostInputs, curve: PriceCurve) -> list[BreakEven]:
+    point = Point(inputs)
+    volume = queries(point, inputs.horizon_months)
+    batch = 1 - inputs.batch_share / 2
+    p_i, r = float(curve.long_input.mean()), inputs.retrieval_per_query / batch / inputs.price_level
+    hit = float(hit_rate(volume, point).mean())
+    read = float(np.nan_to_num(curve.long_cached, nan=p_i).mean())
+    write = float(curve.long_write.mean())
+    price = float(cached_price(curve.long_cached, curve.long_write, curve.long_input, np.full_like(volume, hit)).mean())
+    needs = inputs.retrieved_tokens * p_i + r
+    if needs <= 0 or price <= 0:
+        return []
+    found = [BreakEven("D*", "long-context", "rag", Case.BELOW, needs / price, extra={"hit_rate": hit})]
+    if inputs.corpus_tokens > 0:
+        case, value = breakeven.hits(inputs.corpus_tokens, inputs.retrieved_tokens, p_i, r, write, read)
+        found.append(BreakEven("h*", "long-context", "rag", case, value, extra={"now": hit}))
+    return found
+
+
+def _worth(inputs: CostInputs, streams: Mapping[str, Stream], a: str, b: str) -> BreakEven:
+    asked = float(queries(Point(inputs), inputs.horizon_months).sum())
+    gap = float((streams[a].total - streams[b].total)[0])
+    case, value = breakeven.worth(gap, asked * (inputs.accuracy[a] - inputs.accuracy[b]))
+    return BreakEven("v*", a, b, case, value)
+
+
+def training_cost(price: float, epochs: float, tokens: float, evaluations: float = 0, validation: float = 0) -> float:
+    """T = p_t x epochs x training tokens + evaluations x validation tokens x p_t; ``price`` dollars per million."""
+    return price / 1e6 * (epochs * tokens + evaluations * validation)
