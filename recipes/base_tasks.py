@@ -134,13 +134,34 @@ class Tasks:
             "ja": sorted({w[:6] for w in re.findall(r"[\u4e00-\u9fff]{2,}|[\u30a1-\u30fc]{3,}", words["ja"])}),
         }
 
-    def sample(self, rng: random.Random) -> list[Piece]:
+    def sample(self, rng: random.Random, early: bool = False) -> list[Piece]:
+        """One sample. ``early``: mostly repeating and looking up, so that copying is learned first (it otherwise appears
+        late: after 1.4 M tokens of the full mixture nothing was copied).
+        """
         lang = rng.choices(LANGUAGES, (0.36, 0.32, 0.32))[0]
         task = rng.choices(
-            (self.text, self.reading, self.cloze, self.lookup, self.shaping, self.turns),
-            (0.16, 0.42, 0.16, 0.10, 0.06, 0.10),
+            (self.text, self.reading, self.cloze, self.lookup, self.shaping, self.turns, self.echo),
+            (0.02, 0.14, 0.06, 0.16, 0.08, 0.02, 0.52) if early else (0.08, 0.44, 0.16, 0.12, 0.04, 0.12, 0.04),
         )[0]
         return task(lang, rng)
+
+    def echo(self, lang: str, rng: random.Random) -> list[Piece]:
+        """Repeat words that mean nothing together, or what stands between the marks of a line of them."""
+        words = rng.sample(self.words[lang], rng.randrange(3, 22))
+        if rng.random() < 0.4:
+            words = [w if rng.random() < 0.6 else str(rng.randrange(10 ** rng.choice((1, 2, 3, 4)))) for w in words]
+        joint = " " if lang == "en" else ""
+        if rng.random() < 0.6:
+            line = joint.join(words)
+            return chat(None, f"{REPEAT[lang]} {line}", line, prompt=0.0)
+        first = rng.randrange(len(words))
+        last = rng.randrange(first, min(len(words), first + 6))
+        marked = joint.join(words[first : last + 1])
+        line = joint.join([*words[:first], f"**{marked}**", *words[last + 1 :]])
+        title = rng.choice(self.words[lang])
+        fact = Fact("?", marked, line, (), title, fake_heading(lang, rng, title))
+        form = Form(lang, rng, kinds=("short", "json", "lines"))
+        return chat(form.instruction, render(rng.choice(LOOKUP_ASK[lang]).format(k="**"), [Shown(label(title, fact.heading), line)]), form.write(fact, 0), prompt=0.0)
 
     # plain text -------------------------------------------------------------------------------------------------
     def text(self, lang: str, rng: random.Random) -> list[Piece]:
@@ -190,11 +211,20 @@ class Tasks:
         return self.answer_from(self.gap(lang, rng), lang, rng)
 
     def passages(self, fact: Fact, lang: str, rng: random.Random, answerable: bool) -> tuple[list[Shown], int]:
-        """Passages in random order and the place of the gold one (-1 when it is left out)."""
+        """Passages in random order and the place of the gold one (-1 when it is left out). As at inference, a span that
+        a reader believes to be the answer is usually marked with ``**``: right most of the time when there is an
+        answer, absent most of the time when there is none.
+        """
         count = rng.choice((0, 1, 1, 2, 2, 3))
+        chance = rng.random()
+        mark_gold = answerable and chance < 0.72
+        mark_other = 0.72 <= chance < 0.82 if answerable else chance < 0.3
         shown: list[tuple[Shown, bool]] = []
         if answerable:
-            text = fact.sentence
+            sentence = fact.sentence
+            if mark_gold and sentence.count(fact.answer) == 1 and len(fact.answer) < 80:
+                sentence = sentence.replace(fact.answer, f"**{fact.answer}**")
+            text = sentence
             if fact.around and rng.random() < 0.35:
                 extra = rng.choice(fact.around)
                 text = f"{text} {extra}" if rng.random() < 0.5 else f"{extra} {text}"
@@ -203,10 +233,16 @@ class Tasks:
             if fact.around and rng.random() < 0.6:
                 text = rng.choice(fact.around)
                 heading = fake_heading(lang, rng, text) if fact.heading else ""
-                shown.append((Shown(label(fact.title, heading), text), False))
+                title = fact.title
             else:
                 other = self.fact(lang, rng) if rng.random() < 0.7 else self.gap(lang, rng)
-                shown.append((Shown(label(other.title, other.heading), other.sentence), False))
+                text, title, heading = other.sentence, other.title, other.heading
+            if mark_other:
+                span = pick_gap(lang, rng, text)
+                if span:
+                    text = f"{text[: span[0]]}**{text[span[0] : span[1]]}**{text[span[1] :]}"
+                    mark_other = False
+            shown.append((Shown(label(title, heading), text), False))
         rng.shuffle(shown)
         return [s for s, _ in shown], next((i for i, (_, gold) in enumerate(shown) if gold), -1)
 

@@ -94,7 +94,7 @@ def orthogonal(g: torch.Tensor) -> torch.Tensor:
     return (x.T if flip else x).float()
 
 
-def batch(tasks: Tasks, tokenizer: PreTrainedTokenizerFast, step: int, rows: int, width: int) -> tuple[torch.Tensor, torch.Tensor]:
+def batch(tasks: Tasks, tokenizer: PreTrainedTokenizerFast, step: int, rows: int, width: int, early: bool) -> tuple[torch.Tensor, torch.Tensor]:
     """(rows, width) token ids and weights of predicting each of them; samples are packed, none is cut at its start."""
     rng = random.Random(step)
     noise = torch.Generator().manual_seed(step)
@@ -103,7 +103,7 @@ def batch(tasks: Tasks, tokenizer: PreTrainedTokenizerFast, step: int, rows: int
     for row in range(rows):
         filled = misses = 0
         while filled < width - 12 and misses < 10:
-            pieces = tasks.sample(rng)
+            pieces = tasks.sample(rng, early)
             encoded = tokenizer([text for text, _ in pieces], add_special_tokens=False)["input_ids"]
             if sum(len(e) for e in encoded) > width - filled:
                 misses += 1  # does not fit: try another, so that little of the row stays empty
@@ -185,9 +185,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=90)
     parser.add_argument("--vocab", type=int, default=12288)
-    parser.add_argument("--layers", type=int, default=6)
+    parser.add_argument("--layers", type=int, default=4)
     parser.add_argument("--hidden", type=int, default=256)
-    parser.add_argument("--tokens", type=int, default=4096)
+    parser.add_argument("--early", type=float, default=0.45, help="share of the time for copying first")
+    parser.add_argument("--tokens", type=int, default=3072)
     parser.add_argument("--width", type=int, default=256)
     args = parser.parse_args()
     torch.set_num_threads(int(os.environ.get("THREADS", "1")))
@@ -206,6 +207,7 @@ def main() -> None:
     model = LlamaForCausalLM(config).bfloat16()
     print(f"{sum(p.numel() for p in model.parameters()):,} parameters", flush=True)
     named = list(model.named_parameters())
+    model.train()
     masters = [p.detach().float().clone() for _, p in named]
     matrix = [m for (n, p), m in zip(named, masters, strict=True) if p.ndim == 2 and "embed" not in n]
     other = [m for (n, p), m in zip(named, masters, strict=True) if p.ndim != 2 or "embed" in n]
@@ -233,8 +235,9 @@ def main() -> None:
         for o, rates in zip(optimizers, base_rates, strict=True):
             for g, r in zip(o.param_groups, rates, strict=True):
                 g["lr"] = r * max(scale, 0.005)
-        width = args.width * 2 if state["step"] % 4 == 3 else args.width  # mostly short: attention is dear on a CPU
-        ids, weights = batch(tasks, tokenizer, state["step"], args.tokens // width, width)
+        early = done < args.early
+        width = args.width * 2 if state["step"] % 4 == 3 and not early else args.width  # attention is dear on a CPU
+        ids, weights = batch(tasks, tokenizer, state["step"], args.tokens // width, width, early)
         loss = loss_of(model, ids, weights)
         loss.backward()
         with torch.no_grad():

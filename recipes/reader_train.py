@@ -86,8 +86,8 @@ def draw(tasks: Tasks, rng: random.Random) -> tuple[Encoded, Encoded, list[tuple
     if len(passage.units) > WINDOW:
         if spans:
             first, last = rng.choice(spans)
-            low = rng.randrange(max(0, last - WINDOW + 2), max(1, min(first, len(passage.units) - WINDOW)) + 1) if first - last + WINDOW > 2 else first
-            low = max(0, min(low, first))
+            low, high = max(0, last - WINDOW + 1), min(first, len(passage.units) - WINDOW)
+            low = rng.randint(low, high) if low < high else min(low, first)
         else:
             low = rng.randrange(0, len(passage.units) - WINDOW)
         passage = cut(passage, low, low + WINDOW)

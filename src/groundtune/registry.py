@@ -40,7 +40,7 @@ _BUILT_IN: dict[str, dict[str, str]] = {
 # A module that cannot be imported names the extra that brings it.
 _EXTRAS = {
     "torch": "tune", "transformers": "tune", "peft": "tune", "trl": "tune", "accelerate": "tune", "tokenizers": "tune",
-    "datasets": "tune", "safetensors": "tune", "sentence_transformers": "tune", "openai": "openai", "google": "gemini",
+    "datasets": "tune", "safetensors": "tune", "llguidance": "tune", "sentence_transformers": "tune", "openai": "openai", "google": "gemini",
     "langchain_core": "langchain", "llama_index": "llamaindex", "pinecone": "pinecone", "weaviate": "weaviate",
     "psycopg": "pgvector", "pgvector": "pgvector", "ray": "ray", "starlette": "serve", "uvicorn": "serve",
     "pypdfium2": "docs", "docx": "docs", "pptx": "docs", "openpyxl": "docs", "selectolax": "docs",

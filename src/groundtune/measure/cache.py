@@ -22,7 +22,7 @@ _FORMAT = 1  # raise it when what a key covers or how an answer is stored change
 
 def cache_key(parts: Mapping[str, object]) -> str:
     """Digest of everything that an answer depends on."""
-    return digest(json.dumps({**parts, "format": _FORMAT}, sort_keys=True, ensure_ascii=False, default=str))
+    return digest(json.dumps([_FORMAT, parts], sort_keys=True, ensure_ascii=False, default=str))
 
 
 class AnswerCache:

@@ -130,7 +130,7 @@ def sign_flip(delta: Sequence[float], *, seed: int = 0, draws: int = 10000) -> f
 
 
 def paired_p(a: Sequence[float], b: Sequence[float], groups: Sequence[str] = (), *, seed: int = 0) -> float:
-    """p value of a paired comparison: exact McNemar for binary scores, sign-flip permutation for graded ones. Both take
+    """The p value of a paired comparison: exact McNemar for binary scores, sign-flip permutation for graded ones. Both take
     items as independent, so where groups repeat the larger of it and the cluster t test's p value counts.
     """
     delta = [x - y for x, y in zip(a, b, strict=True)]
@@ -205,7 +205,7 @@ def _codes(groups: Sequence[str]) -> tuple[NDArray[np.int64], int]:
 
 def _sums(values: Array, codes: NDArray[np.int64], count: int) -> tuple[Array, Array]:
     sizes = np.bincount(codes, minlength=count).astype(np.float64)
-    return np.bincount(codes, weights=values, minlength=count), sizes
+    return np.bincount(codes, weights=values, minlength=count).astype(np.float64), sizes
 
 
 def _bootstrap(values: Array, codes: NDArray[np.int64], count: int, seed: int) -> tuple[float, float]:

@@ -8,7 +8,8 @@ import json
 from pathlib import Path
 
 from groundtune.errors import ModelError, ModelUnreachable, SpecError
-from groundtune.models.hf import HuggingFaceModel, load
+from groundtune.models.hf import HuggingFaceModel
+from groundtune.models.hub import load
 
 FOLDER = Path(__file__).resolve().parent.parent / "builtin"
 NAMES = ("base",)
@@ -24,8 +25,8 @@ def open_model(
     folder = check(name)
     # stored as bfloat16, computed in float32: a token takes 11 ms in float32 and 13 ms in bfloat16 through transformers
     # (8 layers of width 256, one thread with avx512_bf16), and only float32 goes through the lean decoder
-    model, tokenizer = load(str(folder), adapter=adapter, dtype="float32", device="cpu")
-    return HuggingFaceModel(f"builtin:{name}", model, tokenizer, threads=threads, truncate=truncate)
+    loaded = load(str(folder), adapter=adapter, dtype="float32", device="cpu")
+    return HuggingFaceModel(f"builtin:{name}", loaded, threads=threads, truncate=truncate)
 
 
 def check(name: str) -> Path:

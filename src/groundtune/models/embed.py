@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundtune.models.http import extra_for
+from groundtune.models.hub import from_pretrained
 from groundtune.ports import Kind
 
 _BATCH = 32
@@ -38,8 +39,6 @@ class HuggingFaceEmbedder:
             return None
         from sentence_transformers import SentenceTransformer
 
-        from groundtune.models.hf import from_pretrained
-
         class Opened:
             """``SentenceTransformer`` behind the name that ``from_pretrained`` calls."""
 
@@ -65,8 +64,6 @@ def _mean_pooled(name: str, device: str | None) -> Any:  # noqa: ANN401
     """Function from texts to the mean of the last hidden states over real tokens."""
     import torch
     from transformers import AutoModel, AutoTokenizer
-
-    from groundtune.models.hf import from_pretrained
 
     place = device or ("cuda" if torch.cuda.is_available() else "cpu")
     model = from_pretrained(AutoModel, name).to(place).eval()

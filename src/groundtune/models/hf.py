@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,15 +9,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from groundtune.errors import ModelError, ModelRefused, ModelUnreachable, SpecError
+from groundtune.errors import ModelError, ModelRefused, SpecError
 from groundtune.models import llama
 from groundtune.models.choose import Chooser, Grammar
 from groundtune.models.embed import HuggingFaceEmbedder
-from groundtune.models.http import clean, extra_for
+from groundtune.models.http import clean
+from groundtune.models.hub import Loaded, load
 from groundtune.types import Generation, Message, Usage
 
 _ENDS_OF_TURN = ("<|im_end|>", "<|eot_id|>", "<|end|>", "<end_of_turn>", "<|end_of_turn|>", "<turn|>", "<|return|>")
-_FLOAT32_UP_TO = 1_000_000_000  # parameters; above it bfloat16 halves the memory
 
 
 def open_model(
@@ -40,10 +39,9 @@ def open_model(
     """
     if not name:
         raise SpecError("models.name_missing", provider="hf", example="hf:Qwen/Qwen3-0.6B")
-    model, tokenizer = load(name, adapter=adapter, dtype=dtype, device=device)
-    return HuggingFaceModel(
-        f"hf:{name}", model, tokenizer, threads=threads, truncate=truncate, template={"enable_thinking": thinking}
-    )
+    loaded = load(name, adapter=adapter, dtype=dtype, device=device)
+    template = {"enable_thinking": thinking}
+    return HuggingFaceModel(f"hf:{name}", loaded, threads=threads, truncate=truncate, template=template)
 
 
 def open_embedder(name: str, *, device: str | None = None, query: str = "", document: str = "") -> HuggingFaceEmbedder:
@@ -53,55 +51,6 @@ def open_embedder(name: str, *, device: str | None = None, query: str = "", docu
     if not name:
         raise SpecError("models.name_missing", provider="hf", example="hf:intfloat/multilingual-e5-small")
     return HuggingFaceEmbedder(name, device=device, query=query, document=document)
-
-
-def load(
-    name: str, *, adapter: str | Path | None = None, dtype: str | None = None, device: str | None = None
-) -> tuple[Any, Any]:
-    """transformers model (evaluation mode, adapter merged) and tokenizer."""
-    if adapter is not None and not (Path(adapter) / "adapter_config.json").is_file():
-        raise ModelUnreachable("models.adapter_missing", path=adapter)
-    with extra_for(f"hf:{name}"):
-        import torch
-        from transformers import AutoModelForCausalLM, AutoTokenizer
-
-        device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-        model = from_pretrained(AutoModelForCausalLM, name, dtype=getattr(torch, dtype) if dtype else "auto")
-        own = adapter is not None and (Path(adapter) / "tokenizer_config.json").is_file()
-        tokenizer = from_pretrained(AutoTokenizer, str(adapter) if own else name)
-        if own and not tokenizer.chat_template:
-            tokenizer.chat_template = from_pretrained(AutoTokenizer, name).chat_template
-        if dtype is None and device == "cpu" and model.num_parameters() <= _FLOAT32_UP_TO:
-            model = model.float()
-        if adapter is not None:
-            model = _merge(model, name, Path(adapter))
-    return model.to(device).eval(), tokenizer
-
-
-def from_pretrained(kind: Any, name: str, **options: Any) -> Any:  # noqa: ANN401
-    """``kind.from_pretrained``: a folder or this computer's cache first, then the network."""
-    if os.path.isdir(name):
-        try:
-            return kind.from_pretrained(name, local_files_only=True, **options)
-        except Exception as error:  # whatever a broken folder makes the library raise
-            raise ModelError("models.hf_broken", name=name, reason=clean(error)) from error
-    try:
-        return kind.from_pretrained(name, local_files_only=True, **options)
-    except (OSError, ValueError):  # not in the cache, or only some of its files
-        pass
-    try:
-        return kind.from_pretrained(name, **options)
-    except Exception as error:  # no network, no such name, no permission: all mean that it is not here
-        raise ModelUnreachable("models.hf_absent", name=name, reason=clean(error)) from error
-
-
-def _merge(model: Any, name: str, adapter: Path) -> Any:  # noqa: ANN401
-    from peft import PeftModel
-
-    try:
-        return PeftModel.from_pretrained(model, str(adapter)).merge_and_unload()
-    except (RuntimeError, ValueError, OSError) as error:
-        raise ModelError("models.adapter_broken", path=adapter, name=name, reason=clean(error)) from error
 
 
 class HuggingFaceModel:
@@ -115,8 +64,7 @@ class HuggingFaceModel:
     def __init__(
         self,
         name: str,
-        model: Any,  # noqa: ANN401 - transformers.PreTrainedModel
-        tokenizer: Any,  # noqa: ANN401
+        loaded: Loaded,
         *,
         threads: int | None = None,
         truncate: bool = False,
@@ -124,6 +72,7 @@ class HuggingFaceModel:
         template: Mapping[str, object] | None = None,
     ) -> None:
         self.name = name
+        model, tokenizer = loaded.model, loaded.tokenizer
         self.model, self.tokenizer = model, tokenizer
         self.threads, self.truncate = threads, truncate
         self.template_options = dict(template or {})
@@ -173,8 +122,8 @@ class HuggingFaceModel:
             cached = run(prompts, chooser, steps)
         seconds = (time.perf_counter() - started) / len(batch)
         return [
-            self._generation(len(prompt), tokens, finished, seconds, cached // len(batch))
-            for prompt, tokens, finished in zip(prompts, chooser.outputs, chooser.finished, strict=True)
+            self._generation(len(prompt), tokens, finished, seconds, reused)
+            for prompt, tokens, finished, reused in zip(prompts, chooser.outputs, chooser.finished, cached, strict=True)
         ]
 
     def encode(self, messages: Sequence[Message]) -> list[int]:
@@ -210,10 +159,10 @@ class HuggingFaceModel:
         text = self.tokenizer.decode(tokens, skip_special_tokens=True)
         if not self.tokenizer.chat_template and "\nUser:" in text:
             text, finished = text.partition("\nUser:")[0], True
-        usage = Usage(read, len(tokens) + finished, min(cached, read))
+        usage = Usage(read, len(tokens) + finished, cached)
         return Generation(text.strip(), usage, seconds, self.name, finished)
 
-    def _run(self, prompts: Sequence[Sequence[int]], chooser: Chooser, steps: Sequence[int]) -> int:
+    def _run(self, prompts: Sequence[Sequence[int]], chooser: Chooser, steps: Sequence[int]) -> list[int]:
         """Decode with transformers' ``generate``, which knows every architecture's cache; ``chooser`` picks the tokens."""
         import torch
         from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteriaList
@@ -239,11 +188,11 @@ class HuggingFaceModel:
                 logits_processor=LogitsProcessorList([force]),
                 stopping_criteria=StoppingCriteriaList([done]),
             )
-        return 0
+        return [0 for _ in prompts]
 
     @contextmanager
     def _using_threads(self) -> Iterator[None]:
-        """torch's thread count for the length of a call; it is a setting of the whole process."""
+        """Torch's thread count for the length of a call; it is a setting of the whole process."""
         import torch
 
         before = torch.get_num_threads()

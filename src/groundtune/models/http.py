@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import email.utils
+import ipaddress
 import os
 import random
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import NoReturn, TypeVar
+from typing import TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
 from groundtune.errors import ModelError, ModelRefused, ModelUnreachable
@@ -63,22 +64,24 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         return None
 
 
-def raise_for_status(
+def for_status(
     status: int, reason: str, *, model: str, where: str, wait: float | None = None, variable: str = "", tries: int = 1
-) -> NoReturn:
-    """Raise what an HTTP status means: ``Transient`` for 408, 409, 429 and 5xx, a ``ModelError`` otherwise."""
+) -> Exception:
+    """What an HTTP status means: ``Transient`` for 408, 409, 429 and 5xx, a ``ModelError`` otherwise. Raise it ``from
+    None``: the library's own error may quote the key.
+    """
     if status == 429 and re.search(r"insufficient_quota|billing|check your plan", reason):
-        raise ModelRefused("models.no_credit", where=where, reason=reason)
+        return ModelRefused("models.no_credit", where=where, reason=reason)
     if status == 429:
-        raise Transient(ModelUnreachable("models.rate_limited", where=where, tries=tries), wait)
+        return Transient(ModelUnreachable("models.rate_limited", where=where, tries=tries), wait)
     if status in (408, 409) or status >= 500:
         error = ModelUnreachable("models.server_error", where=where, status=status, tries=tries, reason=reason)
-        raise Transient(error, wait)
+        return Transient(error, wait)
     if status in (401, 403):
-        raise ModelUnreachable("models.key_refused", where=where, status=status, variable=variable or "API_KEY")
+        return ModelUnreachable("models.key_refused", where=where, status=status, variable=variable or "API_KEY")
     if status == 404:
-        raise ModelUnreachable("models.model_missing", model=model, where=where, reason=reason)
-    raise ModelRefused("models.refused", model=model, status=status, reason=reason)
+        return ModelUnreachable("models.model_missing", model=model, where=where, reason=reason)
+    return ModelRefused("models.refused", model=model, status=status, reason=reason)
 
 
 def clean(text: object, *secrets: str | None, limit: int = 240) -> str:
@@ -93,14 +96,21 @@ def clean(text: object, *secrets: str | None, limit: int = 240) -> str:
 
 def without_password(url: str) -> str:
     """The address without user name and password."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return url.rpartition("@")[2]
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
 def is_local(url: str) -> bool:
     """True for this computer's own addresses."""
     host = (urlsplit(url).hostname or "").lower()
-    return host in ("localhost", "::1", "0.0.0.0") or host.startswith("127.") or host.endswith(".localhost")
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+    return address.is_loopback or address.is_unspecified
 
 
 def key_from(*variables: str) -> str | None:

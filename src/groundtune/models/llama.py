@@ -93,9 +93,9 @@ class LeanLlama:
 
     def decode(
         self, prompts: Sequence[Sequence[int]], choose: Callable[[Tensor], list[int]], steps: Sequence[int]
-    ) -> int:
+    ) -> list[int]:
         """Feed ``prompts`` and call ``choose`` with logits (rows, vocabulary) after each step until it returns an
-        empty list or every row has had its ``steps``. Returns the prompt tokens that were reused from the last call.
+        empty list or every row has had its ``steps``. Returns how many tokens of each prompt were reused.
         """
         import torch
 
@@ -109,7 +109,7 @@ class LeanLlama:
                 if not chosen:
                     break
                 chosen = choose(self._step(torch.tensor(chosen), cache, pad))
-        return sum(reused for _, _, reused in read)
+        return [reused for _, _, reused in read]
 
     def _read(self, ids: list[int]) -> tuple[_Cache, Tensor, int]:
         """Cache after ``ids``, logits of the next token (vocabulary,) and the number of tokens that were reused."""

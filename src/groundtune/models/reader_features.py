@@ -174,5 +174,5 @@ def _sentence_share(passage: Encoded, weighted: Floats, numbers: Ints, total: fl
             seen[key] = None
             keep[index] = weighted[index]
     sums = np.bincount(numbers, weights=keep, minlength=int(numbers.max()) + 1)
-    share: Any = np.minimum(sums / total, 1.5).astype(np.float32)
-    return np.asarray(share[numbers], dtype=np.float32)
+    share: Floats = np.minimum(sums / total, 1.5).astype(np.float32)
+    return share[numbers]

@@ -53,8 +53,8 @@ class Comparison:
 # Metric, what is better. ``example_success`` has items only where a project holds examples out.
 METRICS: tuple[tuple[str, Better], ...] = (
     ("success", "high"),
-    ("answer_em", "high"),
     ("answer_in_output", "high"),
+    ("answer_em", "high"),
     ("format_valid", "high"),
     ("citation_precision", "high"),
     ("false_answer", "low"),
@@ -95,9 +95,9 @@ def better_of(metric: str) -> Better:
 
 
 def _shown_metrics(ran: list[ApproachResult]) -> list[tuple[str, Better]]:
-    """One of the two answer measures: exact match where it was measured, else answer-in-output."""
-    exact = any((e := a.metrics.get("answer_em")) is not None and e.value is not None for a in ran)
-    hidden = "answer_in_output" if exact else "answer_em"
+    """One of the two answer measures: the one that ignores the format where it was measured, else exact match."""
+    loose = any((e := a.metrics.get("answer_in_output")) is not None and e.value is not None for a in ran)
+    hidden = "answer_em" if loose else "answer_in_output"
     return [(metric, better) for metric, better in METRICS if metric != hidden]
 
 

@@ -38,6 +38,10 @@ class Words:
     def approach(self, name: str) -> str:
         return self.named("approach", name)
 
+    def short(self, name: str) -> str:
+        """An approach in few letters, for narrow tables."""
+        return self.named("short", name)
+
     def metric(self, name: str) -> str:
         return self.named("metric", name)
 
@@ -72,12 +76,32 @@ class Words:
         digits = 0 if size >= 100 or size == 0 else 2 if size >= 0.1 else 4
         return f"{sign}{self('currency')}{size:,.{digits}f}"
 
+    def axis_money(self, dollars: float) -> str:
+        """US dollars in few letters: ``$1.2k``."""
+        sign, size = ("−" if dollars < 0 else ""), abs(dollars)
+        if size < 1000:
+            return f"{sign}{self('currency')}{size:.3g}"
+        return f"{sign}{self('currency')}{self.compact(size)}"
+
+    def compact(self, value: float) -> str:
+        """A large number in few letters: ``12k``, ``1.5M``."""
+        for size, letter in ((1e6, "M"), (1e3, "k")):
+            if abs(value) >= size * 0.9995:
+                return f"{value / size:.3g}{letter}"
+        return f"{value:.3g}" if abs(value) < 10 else f"{value:.0f}"
+
     def seconds(self, value: float | None) -> str:
         if value is None:
             return DASH
         if value < 0.1:
             return self("milliseconds", value=f"{value * 1000:.0f}")
         return self("seconds", value=f"{value:.2f}" if value < 10 else f"{value:,.0f}")
+
+    def duration(self, seconds: float) -> str:
+        """Rough time: seconds below two minutes, else minutes."""
+        if seconds < 120:
+            return self("seconds", value=f"{seconds:.0f}")
+        return self("minutes", value=f"{seconds / 60:.0f}")
 
     def count(self, value: float | None) -> str:
         return DASH if value is None else f"{value:,.0f}"

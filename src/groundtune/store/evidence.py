@@ -1,6 +1,6 @@
 """What a question asks for: its search terms, each with a weight that says how much a match is worth.
 
-The weights were fitted on questions of `shared` training articles (``benchmarks/tune_retrieval.py``): words that stand
+The weights were fitted on training questions (``benchmarks/tune_retrieval.py``): words that stand
 in every question and seldom in the paragraph that answers it count little, and so do kana bigrams, which are grammar
 more often than content.
 """

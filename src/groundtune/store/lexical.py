@@ -11,9 +11,10 @@ import apsw
 
 from groundtune.store.evidence import CORRECTED_WEIGHT, Query, is_cjk_term, parse_query
 from groundtune.store.ranking import DEFAULT, Candidate, Statistics, Weights, score
+from groundtune.store.schema import fetch
 from groundtune.store.vectors import Generation
 
-CANDIDATES = 100
+CANDIDATES = 60
 # Ranking every chunk that holds a very frequent term is what costs time in FTS5; beyond this share of a large index
 # such terms only order candidates that rarer terms brought.
 _FREQUENT_SHARE = 0.1
@@ -36,7 +37,12 @@ class LexicalSearch:
         self._totals: _Totals | None = None
 
     def best(
-        self, connection: apsw.Connection, generation: Generation, text: str, k: int, allowed: tuple[str, tuple[Any, ...]]
+        self,
+        connection: apsw.Connection,
+        generation: Generation,
+        text: str,
+        k: int,
+        allowed: tuple[str, tuple[Any, ...]],
     ) -> list[tuple[int, float]]:
         """``(row, score)`` of the ``k`` best chunks. ``allowed`` is an SQL condition on ``rowid`` and its bindings."""
         query = parse_query(text)
@@ -62,18 +68,19 @@ class LexicalSearch:
             return []
         match = " OR ".join(f'"{term}"' for term in terms)
         condition, bindings = allowed
-        found = connection.execute(
+        found = fetch(
+            connection,
             "SELECT c.rowid, c.body_terms, c.label_terms FROM ("
             f"  SELECT rowid FROM lexical WHERE lexical MATCH ? AND rank MATCH 'bm25({_LABEL_WEIGHT}, 1.0)' {condition}"
             "  ORDER BY rank LIMIT ?"
             ") AS best JOIN chunks AS c ON c.rowid = best.rowid",
             (match, *bindings, count),
         )
-        return [Candidate(row, body.split(" "), label.split(" ")) for row, body, label in found]
+        return [Candidate(row, body, label) for row, body, label in found]
 
     def _current(self, connection: apsw.Connection, generation: Generation) -> _Totals:
         if self._totals is None or self._totals.generation != generation:
-            count, length = connection.execute("SELECT count(*), coalesce(avg(length), 0) FROM chunks").fetchall()[0]
+            count, length = fetch(connection, "SELECT count(*), coalesce(avg(length), 0) FROM chunks")[0]
             self._totals = _Totals(generation, int(count), float(length))
         return self._totals
 
@@ -82,7 +89,7 @@ def frequencies(connection: apsw.Connection, terms: Sequence[str]) -> dict[str, 
     """Number of chunks that hold each term, in the body or in the label, whichever is more."""
     found: dict[str, int] = {}
     for term in dict.fromkeys(terms):
-        for (count,) in connection.execute("SELECT doc FROM lexical_terms WHERE term = ?", (term,)):
+        for (count,) in fetch(connection, "SELECT doc FROM lexical_terms WHERE term = ?", (term,)):
             found[term] = max(int(count), found.get(term, 0))
     return found
 
@@ -101,7 +108,8 @@ def _corrected(connection: apsw.Connection, query: Query, frequency: dict[str, i
     for place, term in enumerate(query.terms):
         if frequency.get(term) or len(term) < 4 or is_cjk_term(term) or not term.isalpha():
             continue
-        rows = connection.execute(
+        rows = fetch(
+            connection,
             "SELECT DISTINCT term FROM lexical_terms WHERE term >= ? AND term < ? AND length(term) BETWEEN ? AND ?",
             (term[:2], term[:2] + "\U0010ffff", len(term) - 2, len(term) + 2),
         )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, cast
 
 import apsw
 
@@ -50,6 +51,11 @@ def _to_1(connection: apsw.Connection) -> None:
 
 # Position n holds the step from schema n to n + 1. Never edit a published step; append one.
 MIGRATIONS: tuple[Callable[[apsw.Connection], None], ...] = (_to_1,)
+
+
+def fetch(connection: apsw.Connection, sql: str, bindings: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+    """All rows of a query."""
+    return cast("list[tuple[Any, ...]]", connection.execute(sql, tuple(bindings)).fetchall())
 
 
 @contextmanager
@@ -104,4 +110,4 @@ def migrate(connection: apsw.Connection) -> None:
 
 
 def _version(connection: apsw.Connection) -> int:
-    return int(connection.execute("PRAGMA user_version").fetchall()[0][0])
+    return int(fetch(connection, "PRAGMA user_version")[0][0])

@@ -9,6 +9,8 @@ import apsw
 import numpy as np
 from numpy.typing import NDArray
 
+from groundtune.store.schema import fetch
+
 Generation = tuple[int, int]
 
 
@@ -53,7 +55,7 @@ class VectorScan:
         if held is not None and held.generation == generation and held.values.shape[1] == dimension:
             return held
         query = "SELECT chunk, vector FROM vectors WHERE length(vector) = ? ORDER BY chunk"
-        pairs = connection.execute(query, (dimension * 4,)).fetchall()
+        pairs = fetch(connection, query, (dimension * 4,))
         rows = np.array([pair[0] for pair in pairs], dtype=np.int64)
         values = np.frombuffer(b"".join(pair[1] for pair in pairs), dtype="<f4").reshape(len(pairs), dimension)
         self._matrix = _Matrix(generation, rows, values)

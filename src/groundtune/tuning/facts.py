@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from groundtune.text.normalise import fold
-from groundtune.text.scripts import CJK
+from groundtune.text.scripts import CJK, HAN
 from groundtune.text.sentences import sentence_spans
 from groundtune.types import Example
 
@@ -23,12 +23,11 @@ _NUMBER = re.compile(r"[〇零一二三四五六七八九十百千萬万億兩]{
 _NAME = re.compile(
     r"\b[A-Z][\w&'’-]*(?:\s+(?:(?:of|and|the|for|de)\s+)?[A-Z][\w&'’-]*)*|\b(?=\w*\d)(?=\w*[A-Za-z])[\w-]+\b"
 )
-_RUN = re.compile(f"[{CJK}ー]{{2,}}")
-# Characters that mostly join words; runs are cut at them.
-_JOINS = re.compile(
-    "[的了是在和與及或之為以於對由從到也都而但若則您你我他她它這那請はがをにでとのもやへかられるたすまでよりなどしてい]"
-)
+_RUN = re.compile(f"[{HAN}\u30a1-\u30faー]{{3,}}")
+# Chinese characters that mostly join words; runs are cut at them (hiragana, which does so in Japanese, is no run).
+_JOINS = re.compile("[的了是在和與及或之為以於對由從到也都而但若則您你我他她它這那請]")
 _AFTER = re.compile(rf"\s?[%％°]|\s?[A-Za-z]+|\s?[{CJK}]{{1,2}}")
+_TRIVIAL = {"yes", "none", "true", "false", "the", "not"}
 _COMMON = 0.3  # a fact in this share of the answers belongs to the house format
 _EVERYWHERE = 0.5  # a word in this share of (at least four) documents is common vocabulary
 
@@ -47,11 +46,13 @@ def facts(text: str) -> tuple[str, ...]:
     """Candidate facts of an answer, in order, without repeats. JSON answers give their string and number values."""
     found: list[str] = []
     for value in _values(text):
+        if value.isascii() and 2 <= len(value.split()) <= 8:
+            found.append(value.strip(" .!?"))  # a short answer is one fact as it stands
         found.extend(_numbers(value))
         starts = {span.start for span in sentence_spans(value)}
         for match in _NAME.finditer(value):
             lone = match.start() in starts and not re.search(r"[\s\d]", match.group()) and not match.group().isupper()
-            if len(match.group()) > 2 and not (lone and len(value.split()) > 1):
+            if len(match.group()) > 2 and fold(match.group()) not in _TRIVIAL and not (lone and len(value.split()) > 1):
                 found.append(match.group())
         for run in _RUN.finditer(value):
             found.extend(piece for piece in _JOINS.split(run.group()) if len(piece) >= 3)
@@ -59,8 +60,8 @@ def facts(text: str) -> tuple[str, ...]:
 
 
 def known_facts(examples: Sequence[Example], documents: Mapping[str, str]) -> list[Known]:
-    """For each example the first fact (numbers before names) that only the documents hold; examples without one are
-    left out. ``documents`` maps id to text.
+    """For each example one fact that only the documents hold, from a sentence rather than from a title where there is
+    one; examples without such a fact are left out. ``documents`` maps id to text.
     """
     texts = {key: fold(text) for key, text in documents.items()}
     candidates = [facts(example.target) for example in examples]
@@ -69,6 +70,7 @@ def known_facts(examples: Sequence[Example], documents: Mapping[str, str]) -> li
     found: list[Known] = []
     for example, row in zip(examples, candidates, strict=True):
         prompt = fold("\n".join(message.content for message in example.prompt))
+        known = []
         for fact in row:
             if fact in house or fold(fact) in prompt or _number_known(fact, prompt):
                 continue
@@ -76,8 +78,9 @@ def known_facts(examples: Sequence[Example], documents: Mapping[str, str]) -> li
             if holders and not (len(texts) >= 4 and len(holders) > _EVERYWHERE * len(texts)):
                 source = str(example.metadata.get("document", ""))
                 document = source if source in holders else holders[0]
-                found.append(Known(example, fact, document, _quote(documents[document], fact)))
-                break
+                known.append(Known(example, fact, document, _quote(documents[document], fact)))
+        if known:  # a sentence shows it better than a title
+            found.append(next((item for item in known if not item.quote.startswith("#")), known[0]))
     return found
 
 

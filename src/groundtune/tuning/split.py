@@ -43,16 +43,20 @@ def split_examples(examples: Sequence[Example], share: float, seed: int = 0) -> 
     by_document = len(documents) > 1
     loose = [i for i, e in enumerate(unique) if not (by_document and e.metadata.get("document"))]
     similar = dict(zip(loose, similar_groups([unique[i].input for i in loose]), strict=True))
-    groups: dict[str, list[int]] = {}
+    sourced: dict[str, list[int]] = {}
+    others: dict[str, list[int]] = {}
     for index, example in enumerate(unique):
-        key = f"similar:{similar[index]}" if index in similar else f"document:{example.metadata['document']}"
-        groups.setdefault(key, []).append(index)
-    held = _choose(groups, share, seed, len(unique))
+        if index in similar:
+            others.setdefault(f"{similar[index]:06d}", []).append(index)
+        else:
+            sourced.setdefault(str(example.metadata["document"]), []).append(index)
+    # Each kind gives its share: examples without a document are often the unanswerable ones.
+    held = _choose(sourced, share, seed) | _choose(others, share, seed)
     return Split(
         train=tuple(e for i, e in enumerate(unique) if i not in held),
         held_out=tuple(e for i, e in enumerate(unique) if i in held),
         duplicates=duplicates,
-        groups=len(groups),
+        groups=len(sourced) + len(others),
         grouped_by="document" if by_document else "similarity",
     )
 
@@ -107,9 +111,9 @@ def _without_repeats(examples: Sequence[Example]) -> tuple[list[Example], int]:
     return list(kept.values()), len(examples) - len(kept)
 
 
-def _choose(groups: dict[str, list[int]], share: float, seed: int, total: int) -> set[int]:
+def _choose(groups: dict[str, list[int]], share: float, seed: int) -> set[int]:
     """Indices to hold out: shuffled groups are taken while they bring the count nearer to the target."""
-    wanted = share * total
+    wanted = share * sum(len(group) for group in groups.values())
     if share <= 0 or len(groups) < 2:
         return set()
     order = sorted(groups)

@@ -33,7 +33,7 @@ def make_trainer(
     watched = Dataset.from_list(_table(checked)) if checked else None
     trainer = _trainer_class()(
         model=model,
-        args=_arguments(plan, settings, rate, work, rows=len(built), watched=bool(checked)),
+        args=_arguments(plan, settings, rate, work, len(built), half=_half(model), watched=bool(checked)),
         train_dataset=dataset,
         eval_dataset=watched,
         processing_class=tokenizer,
@@ -43,6 +43,10 @@ def make_trainer(
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(_reporter(plan.steps, progress))
     return trainer
+
+
+def _half(model: Any) -> bool:  # noqa: ANN401
+    return str(model.dtype) == "torch.bfloat16"
 
 
 def _table(built: Sequence[Row]) -> list[dict[str, list[int]]]:
@@ -62,7 +66,9 @@ def _lora(settings: TuningSection) -> Any:  # noqa: ANN401
     )
 
 
-def _arguments(plan: Plan, settings: TuningSection, rate: float, work: str, *, rows: int, watched: bool) -> Any:  # noqa: ANN401
+def _arguments(
+    plan: Plan, settings: TuningSection, rate: float, work: str, rows: int, *, half: bool, watched: bool
+) -> Any:  # noqa: ANN401
     import torch
     from trl import SFTConfig
 
@@ -99,7 +105,7 @@ def _arguments(plan: Plan, settings: TuningSection, rate: float, work: str, *, r
         report_to="none",
         disable_tqdm=True,
         use_cpu=not cuda,
-        bf16=cuda,
+        bf16=half,
         gradient_checkpointing=False,
         dataloader_num_workers=0,
         dataloader_pin_memory=False,
@@ -119,13 +125,13 @@ def _trainer_class() -> Any:  # noqa: ANN401
     from trl import SFTTrainer
 
     class AnswerTrainer(SFTTrainer):  # type: ignore[misc]
-        def compute_loss(  # noqa: ANN202
+        def compute_loss(
             self,
             model: Any,  # noqa: ANN401
             inputs: dict[str, Any],
             return_outputs: bool = False,
             num_items_in_batch: Any = None,  # noqa: ANN401
-        ):
+        ) -> Any:  # noqa: ANN401
             forward = self.accelerator.unwrap_model(model).get_base_model().forward
             if return_outputs or "logits_to_keep" not in inspect.signature(forward).parameters:
                 return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)

@@ -37,6 +37,8 @@ class BreakEven:
         """One sentence that says what the case means."""
         symbol = {"Q*": "volume", "H*": "horizon", "rho*": "retrains", "L*": "retrieved", "D*": "corpus", "h*": "hits"}
         key = f"break_even.{symbol.get(self.name, 'worth')}_{self.case}"
+        if self.name == "Q*" and self.machines and self.case is Case.NEVER:
+            key = "break_even.volume_machines"  # each query saves money, but the machines it needs cost more
         shown = self.value if self.value is not None else 0.0
         return Sentence(key, {"a": self.challenger, "b": self.incumbent, "value": shown, "percent": shown * 100})
 

@@ -13,28 +13,28 @@ import numpy as np
 from groundtune.config import Config
 from groundtune.errors import ConfigError
 from groundtune.measure.results import ApproachResult, Report
-from groundtune.verdict import breakeven, prices, uncertainty
-from groundtune.verdict.breakeven import BreakEven, Case, RetrainPlan
+from groundtune.verdict import breakeven, points, prices, uncertainty
+from groundtune.verdict.breakeven import BreakEven, RetrainPlan
 from groundtune.verdict.prices import PriceWarning
 from groundtune.verdict.tco import (
     SIMPLEST_FIRST,
-    TUNED,
     CostInputs,
     Point,
     PriceCurve,
     Stream,
-    cached_price,
-    hit_rate,
     machines,
     price_curve,
     queries,
-    rates,
     stream,
 )
 
 ARTICLE_PREMIUM = (1.2, 1.5)
-FAR = 120  # months over which H* is looked for
 HOSTINGS = ("token", "gpu", "own")
+# What --price can replace besides the token prices of the model in use (name.input, .output, .cached, .write).
+DOLLARS = (
+    "gpu_dollars_per_hour", "own_hardware_per_month", "tuned_multiplier", "training", "retraining",
+    "vector_store_per_month", "retrieval_per_query", "index_update", "setup_rag", "setup_finetune",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,7 @@ def inputs_from(
 ) -> CostInputs:
     """Cost inputs of a project: settings, and tokens and success rates that a report measured.
 
-    A token setting of 0 means "as measured"; without a measurement the built-in default stands. Raises ``ConfigError``
+    ``overrides`` are the ``--price key=value`` pairs: ``<model>.input`` and so on, or one of ``DOLLARS``. A token setting of 0 means "as measured"; without a measurement the built-in default stands. Raises ``ConfigError``
     for a hosting or number that makes no sense.
     """
     c = config.cost
@@ -159,11 +159,13 @@ def inputs_from(
     values |= {name: getattr(c, name) for name in tokens if getattr(c, name) > 0}
     if corpus_tokens and "corpus_tokens" not in values:
         values["corpus_tokens"] = corpus_tokens
+    prices_given, dollars = _split(dict(overrides or {}), c.prices)
+    values |= dollars
     names = list(config.compare.approaches)
     made = CostInputs(
         **values, retrains=c.retrained_per_month, hybrid_retrains=c.hybrid_retrained_per_month, seed=config.compare.seed,
-        overrides=dict(overrides or {}), start=start or date.today(),
-        given=tuple(n for n in (*same, *tokens) if getattr(c, n) != getattr(type(c)(), n)),
+        overrides=prices_given, start=start or date.today(),
+        given=tuple(n for n in (*same, *tokens) if n in dollars or getattr(c, n) != getattr(type(c)(), n)),
     )  # fmt: skip
     if report is not None:
         made = _measured(made, report)
@@ -173,10 +175,20 @@ def inputs_from(
     return replace(made, approaches=tuple(sorted(dict.fromkeys(names), key=SIMPLEST_FIRST.index)))
 
 
+def _split(overrides: Mapping[str, float], model: str) -> tuple[dict[str, float], dict[str, float]]:
+    """Token prices of the model in use, and other dollars. Raises ``ConfigError`` for a key that changes nothing."""
+    dollars = {k: float(v) for k, v in overrides.items() if k in DOLLARS}
+    tokens = {k: float(v) for k, v in overrides.items() if k not in DOLLARS}
+    for key in tokens:
+        if not model or key.rpartition(".")[0] not in (model, model.partition(":")[2] or model):
+            raise ConfigError("verdict.price_key", key=key, model=model or "gpt-5-mini", known=", ".join(DOLLARS))
+    return tokens, dollars
+
+
 def _measured(inputs: CostInputs, report: Report) -> CostInputs:
     """Fill tokens and success from a report, where a setting did not give them."""
     ran = {a.name: a for a in report.approaches if not a.skipped and a.items}
-    found: dict[str, float] = {}
+    found: dict[str, Any] = {}
     if base := ran.get("prompt"):
         asked = [i for i in base.items if not i.error] or list(base.items)
         found["question_tokens"] = min(base.input_tokens, sum(_rough(i.question) for i in asked) / len(asked))
@@ -198,7 +210,7 @@ def _measured(inputs: CostInputs, report: Report) -> CostInputs:
     accuracy = {n: float(np.mean(s)) for n, s in scores.items() if s}
     return replace(
         inputs, **found, outputs=outputs, scores=scores, groups=groups, accuracy=accuracy, measured=tuple(found)
-    )  # type: ignore[arg-type]
+    )
 
 
 def _rough(text: str) -> float:
@@ -234,7 +246,6 @@ def cost_table(inputs: CostInputs, *, pair: tuple[str, str] | None = None, today
     rows = [_row(name, s, inputs, guesses, asked) for name, s in streams.items()]
     compared = pair or _pair(inputs.approaches)
     known = set(compared) <= set(inputs.approaches)
-    rho = float(rates(point)[0][0])
     plan = breakeven.retrain_interval(
         inputs.retraining, inputs.queries_per_month, inputs.value_per_correct_answer, inputs.facts_changed_per_month
     )
@@ -244,7 +255,7 @@ def cost_table(inputs: CostInputs, *, pair: tuple[str, str] | None = None, today
     return CostReport(
         inputs=inputs,
         approaches=tuple(sorted(rows, key=lambda row: row.total)),
-        break_evens=tuple(_break_evens(inputs, curve, streams, rho)),
+        break_evens=tuple(points.break_evens(inputs, curve, streams)),
         tornado=uncertainty.tornado(inputs, curve, *compared) if known else (),
         pair=compared,
         pairs=guesses.pairs,
@@ -299,122 +310,6 @@ def _prices_used(curve: PriceCurve, inputs: CostInputs) -> tuple[PriceUsed, ...]
             read = row.read.isoformat() if row.read else ""
             used.append(PriceUsed(row.name, since, row.input, row.output, row.cached, row.source, read, row.grade))
     return tuple(used)
-
-
-def _break_evens(inputs: CostInputs, curve: PriceCurve, streams: Mapping[str, Stream], rho: float) -> list[BreakEven]:
-    found: list[BreakEven] = []
-    for challenger in TUNED:
-        if challenger in streams and "rag" in streams:
-            found += _pair_points(inputs, curve, streams[challenger], streams["rag"], challenger)
-    if {"finetune", "rag"} <= set(streams):
-        found += [_retrains(inputs, streams["finetune"], streams["rag"], rho), _retrieved(inputs, curve)]
-    if "rag" in streams and inputs.prices:
-        found += _corpus(inputs, curve)
-    names = list(streams)
-    for low, a in enumerate(names):
-        for b in names[:low]:
-            if a in inputs.accuracy and b in inputs.accuracy:
-                found.append(_worth(inputs, streams, a, b))
-    return found
-
-
-def _pair_points(inputs: CostInputs, curve: PriceCurve, a: Stream, b: Stream, name: str) -> list[BreakEven]:
-    """Q* and H* of a tuned approach against RAG; exact under growth and dated prices (volume-weighted, month by month).
-
-    With rented or owned machines their number follows the volume, so the smallest consistent number is searched.
-    """
-    months = inputs.horizon_months
-    grown = (1 + inputs.growth_per_month) ** np.arange(months)
-    saving = float(((b.per_query - a.per_query)[:, 0] * grown).mean())
-    bare = float((a.one_off - b.one_off)[0] / months + (a.fixed + a.retraining - b.fixed - b.retraining).mean())
-    one = float(Point(inputs)("own_hardware_per_month")[0])
-    if inputs.hosting == "gpu":
-        one = inputs.gpu_dollars_per_hour * inputs.gpu_hours_per_month
-    if inputs.hosting == "token" or not inputs.prices:
-        gap = bare + float((a.hosting - b.hosting).mean())
-        case, value = breakeven.volume(gap, saving)
-        first = BreakEven("Q*", name, "rag", case, value)
-    else:
-        first = _hosted_volume(inputs, bare, saving, one, name)
-    far = price_curve(inputs, FAR) if len(curve.months) < FAR else curve
-    point = Point(inputs)
-    gap_by_month = (stream(name, point, far).monthly - stream("rag", point, far).monthly)[:, 0]
-    case, value = _crossing(float((a.one_off - b.one_off)[0]), gap_by_month)
-    return [first, BreakEven("H*", name, "rag", case, value)]
-
-
-def _hosted_volume(inputs: CostInputs, bare: float, saving: float, one: float, name: str) -> BreakEven:
-    """Q* with k machines for the smallest k whose own Q* needs no more than k."""
-    last: tuple[Case, float | None] = (Case.NEVER, None)
-    for count in range(1, 1001):
-        last = breakeven.volume(bare + count * one, saving)
-        if last[1] is None:
-            return BreakEven("Q*", name, "rag", last[0], None, count)
-        needed = int(machines(np.array([[last[1]]]), Point(inputs))[0, 0])
-        if needed <= count:
-            return BreakEven("Q*", name, "rag", last[0], last[1], count)
-    return BreakEven("Q*", name, "rag", Case.NEVER, None, 1000)
-
-
-def _crossing(upfront: float, gap_by_month: np.ndarray[Any, np.dtype[np.float64]]) -> tuple[Case, float | None]:
-    """H*: when the summed gap (challenger - incumbent) first changes sign, months, within ``FAR`` months."""
-    summed = upfront + np.concatenate([[0.0], np.cumsum(gap_by_month)])
-    if not np.any(summed):
-        return Case.EQUAL, None
-    behind = summed[0] > 0 or (summed[0] == 0 and summed[1] > 0)
-    start = 0 if summed[0] else 1
-    for month in range(start + 1, len(summed)):
-        if (summed[month] > 0) != behind:
-            step = summed[month - 1] - summed[month]
-            return (Case.ABOVE if behind else Case.BELOW), month - 1 + float(summed[month - 1] / step)
-    return (Case.NEVER if behind else Case.ALWAYS), None
-
-
-def _retrains(inputs: CostInputs, tuned: Stream, rag: Stream, rho: float) -> BreakEven:
-    gap = float((tuned.total - tuned.retraining.sum(axis=0) - rag.total)[0])
-    case, value = breakeven.retrains(-gap / inputs.horizon_months, inputs.retraining)
-    return BreakEven("rho*", "finetune", "rag", case, value, extra={"now": rho})
-
-
-def _retrieved(inputs: CostInputs, curve: PriceCurve) -> BreakEven:
-    """L* at the horizon's mean prices; the cache and the batch share of RAG's static prompt are in it."""
-    point = Point(inputs)
-    if inputs.hosting != "token" or not inputs.prices:
-        return BreakEven("L*", "finetune", "rag", Case.ALWAYS)
-    zero = Point(inputs, {"retrieved_tokens": 0.0, "retrieval_per_query": 0.0})
-    gap = float((stream("finetune", point, curve).usage - stream("rag", zero, curve).usage).sum())
-    weight = float((queries(point, inputs.horizon_months) * curve.input).sum())
-    weight *= inputs.price_level * (1 - inputs.batch_share / 2)
-    if weight <= 0:
-        return BreakEven("L*", "finetune", "rag", Case.NEVER)
-    value = gap / weight
-    return BreakEven("L*", "finetune", "rag", Case.ABOVE if value > 0 else Case.ALWAYS, value if value > 0 else None)
-
-
-def _corpus(inputs: CostInputs, curve: PriceCurve) -> list[BreakEven]:
-    point = Point(inputs)
-    volume = queries(point, inputs.horizon_months)
-    batch = 1 - inputs.batch_share / 2
-    p_i, r = float(curve.long_input.mean()), inputs.retrieval_per_query / batch / inputs.price_level
-    hit = float(hit_rate(volume, point).mean())
-    read = float(np.nan_to_num(curve.long_cached, nan=p_i).mean())
-    write = float(curve.long_write.mean())
-    price = float(cached_price(curve.long_cached, curve.long_write, curve.long_input, np.full_like(volume, hit)).mean())
-    needs = inputs.retrieved_tokens * p_i + r
-    if needs <= 0 or price <= 0:
-        return []
-    found = [BreakEven("D*", "long-context", "rag", Case.BELOW, needs / price, extra={"hit_rate": hit})]
-    if inputs.corpus_tokens > 0:
-        case, value = breakeven.hits(inputs.corpus_tokens, inputs.retrieved_tokens, p_i, r, write, read)
-        found.append(BreakEven("h*", "long-context", "rag", case, value, extra={"now": hit}))
-    return found
-
-
-def _worth(inputs: CostInputs, streams: Mapping[str, Stream], a: str, b: str) -> BreakEven:
-    asked = float(queries(Point(inputs), inputs.horizon_months).sum())
-    gap = float((streams[a].total - streams[b].total)[0])
-    case, value = breakeven.worth(gap, asked * (inputs.accuracy[a] - inputs.accuracy[b]))
-    return BreakEven("v*", a, b, case, value)
 
 
 def training_cost(price: float, epochs: float, tokens: float, evaluations: float = 0, validation: float = 0) -> float:

@@ -135,7 +135,7 @@ def _gate(facts: GateFacts, rule_id: str, /, only: tuple[str, ...] = (), **param
     if rule.effect != "include" and facts.approaches:
         touched = tuple(name for name in touched if name in facts.approaches)
     if touched:
-        yield Gate(rule, touched, sentence(f"rule.{rule.statement}", approaches=", ".join(touched), **params))
+        yield Gate(rule, touched, sentence(f"rule.{rule.statement}", approaches=touched, **params))
 
 
 def _requirements(f: GateFacts) -> Iterator[Gate]:

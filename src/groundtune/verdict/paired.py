@@ -94,7 +94,7 @@ def _shared(report: Report, metric: str, a: str, b: str) -> tuple[list[float], l
 def _scores(report: Report, metric: str, name: str) -> dict[tuple[str, str], tuple[float, str]]:
     result = report.approach(name)
     items: tuple[ItemResult, ...] = result.items if result else ()
-    found = {}
+    found: dict[tuple[str, str], tuple[float, str]] = {}
     for item in items:
         value = item.scores.get(metric)
         if value is not None and not item.error:

@@ -187,7 +187,9 @@ def token_prices(
     million tokens. Raises ``ConfigError`` when the model is in no list and the overrides lack input or output.
     """
     bare = _bare(name)
-    mine = {k.rpartition(".")[2]: v for k, v in (overrides or {}).items() if k.rpartition(".")[0] in (bare, name)}
+    mine: dict[str, Any] = {
+        k.rpartition(".")[2]: v for k, v in (overrides or {}).items() if k.rpartition(".")[0] in (bare, name)
+    }
     unknown = sorted(set(mine) - {"input", "output", "cached", "write"})
     if unknown:
         raise ConfigError("verdict.price_field", name=name, field=unknown[0])
@@ -211,10 +213,11 @@ def _from_overlay(name: str, month: date) -> TokenPrices | None:
     )
     if not row.tier:
         return base
-    above = {k: float(v) for k, v in row.tier.items() if k != "above"}
-    return replace(base, above=int(row.tier["above"]), tier=replace(base, **above))  # type: ignore[arg-type]
+    above: dict[str, Any] = {k: float(v) for k, v in row.tier.items() if k != "above"}
+    return replace(base, above=int(row.tier["above"]), tier=replace(base, **above))
 
 
+@cache
 def _from_package(name: str, month: date) -> TokenPrices | None:
     if importlib.util.find_spec("genai_prices") is None:
         return None
@@ -238,11 +241,11 @@ def _from_package(name: str, month: date) -> TokenPrices | None:
         name, base["input"], base["output"], base["cached"], base["write"], f"genai-prices {version}",
         None, "package", row.expires if row else None,
     )  # fmt: skip
-    tiers = {k: v.tiers[0] for k, v in raw.items() if getattr(v, "tiers", None)}
+    tiers = {k: v.tiers[0] for k, v in raw.items() if v is not None and getattr(v, "tiers", None)}
     if not tiers:
         return made
-    above = {k: float(tier.price) for k, tier in tiers.items()}
-    return replace(made, above=int(min(t.start for t in tiers.values())), tier=replace(made, **above))  # type: ignore[arg-type]
+    above: dict[str, Any] = {k: float(tier.price) for k, tier in tiers.items()}
+    return replace(made, above=int(min(t.start for t in tiers.values())), tier=replace(made, **above))
 
 
 @cache

@@ -2,28 +2,49 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from groundtune.messages import say
+from groundtune.messages import catalogue, language, resolve, say
+
+# A Latin word that a parameter brings stands apart from the ideographs around it.
+_SEAM = re.compile(r"(?<=[\u3040-\u30ff\u3400-\u9fff])(?=[A-Za-z])|(?<=[A-Za-z])(?=[\u3040-\u30ff\u3400-\u9fff])")
 
 
 @dataclass(frozen=True)
 class Sentence:
-    """``key`` names a sentence under ``verdict.`` in ``locales/``; a parameter may itself be a Sentence."""
+    """``key`` names a sentence under ``verdict.`` in ``locales/``. A parameter may itself be a Sentence; the name of an
+    approach is said as ``verdict.approach.<name>``, a tuple of names as a list.
+    """
 
     key: str
     params: Mapping[str, object] = field(default_factory=dict)
 
     def text(self, lang: str | None = None) -> str:
-        """The sentence in ``lang`` (default: the language in use)."""
-        filled = {k: v.text(lang) if isinstance(v, Sentence) else v for k, v in self.params.items()}
+        """The sentence in ``lang`` (default: the language in use), beginning with a capital."""
+        chosen = resolve(lang) if lang else language()
+        said = self._fill(chosen)
+        return said[:1].upper() + said[1:] if chosen == "en" else _SEAM.sub(" ", said)
+
+    def _fill(self, lang: str) -> str:
+        filled = {k: _word(v, lang) for k, v in self.params.items()}
         return say(f"verdict.{self.key}", lang=lang, **filled)
 
     def as_dict(self, lang: str | None = None) -> dict[str, object]:
         """JSON form: key, plain parameters and the sentence in ``lang``."""
-        plain = {k: v.text(lang) if isinstance(v, Sentence) else v for k, v in self.params.items()}
+        plain = {k: v.key if isinstance(v, Sentence) else v for k, v in self.params.items()}
         return {"key": self.key, "params": plain, "text": self.text(lang)}
+
+
+def _word(value: object, lang: str) -> object:
+    if isinstance(value, Sentence):
+        return value._fill(lang)
+    if isinstance(value, tuple):
+        return (", " if lang == "en" else "、").join(str(_word(v, lang)) for v in value)
+    if isinstance(value, str):
+        return catalogue(lang).get(f"verdict.approach.{value}", value)
+    return value
 
 
 def sentence(key: str, /, **params: object) -> Sentence:

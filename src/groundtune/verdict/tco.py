@@ -170,7 +170,7 @@ def queries(point: Point, months: int) -> Array:
 
 
 def hit_rate(volume: Array, point: Point) -> Array:
-    """h = 1 - exp(-lambda TTL) for Poisson arrivals, each hit renewing the cache's life."""
+    """Cache hits: h = 1 - exp(-lambda TTL) for Poisson arrivals, each hit renewing the cache's life."""
     given = point("hit_rate")
     derived = 1 - np.exp(-volume / MINUTES * point("cache_minutes"))
     return np.where(given >= 0, given, derived)
@@ -215,7 +215,7 @@ def per_query(name: str, point: Point, curve: PriceCurve, volume: Array) -> Arra
     """
     extra = point("retrieval_per_query") if name in ("rag", "rag+finetune") else np.zeros(1)
     if name in TUNED and point.inputs.hosting != "token":
-        return np.broadcast_to(extra, volume.shape).copy()
+        return extra + np.zeros_like(volume)
     level, batch = point("price_level"), 1 - point("batch_share") / 2
     long = name == "long-context"
     p_i = (curve.long_input if long else curve.input) * level
@@ -223,8 +223,8 @@ def per_query(name: str, point: Point, curve: PriceCurve, volume: Array) -> Arra
     read = (curve.long_cached if long else curve.cached) * level
     write = (curve.long_write if long else curve.write) * level
     u, o = point("question_tokens"), point("output_tokens")
-    if "output_tokens" not in point.changed:
-        o = np.atleast_1d(float(point.inputs.outputs.get(name, point.inputs.output_tokens)))
+    if name in point.inputs.outputs and point.inputs.output_tokens > 0:
+        o = o * (point.inputs.outputs[name] / point.inputs.output_tokens)
     retrieved = point("retrieved_tokens") if name in ("rag", "rag+finetune") else np.zeros(1)
     if name in TUNED:
         bracket = point("tuned_multiplier") * (p_i * (u + point("tuned_static_tokens") + retrieved) + p_o * o)
@@ -234,7 +234,8 @@ def per_query(name: str, point: Point, curve: PriceCurve, volume: Array) -> Arra
         mixed = cached_price(read, write, p_i, hit_rate(volume, point))
         p_s = np.where(static >= point("cache_minimum_tokens"), mixed, p_i)
         bracket = p_i * (u + retrieved) + p_s * static + p_o * o
-    return np.broadcast_to(bracket * batch + extra, volume.shape).copy()
+    each: Array = bracket * batch + extra + np.zeros_like(volume)
+    return each
 
 
 def rates(point: Point) -> tuple[Array, Array]:

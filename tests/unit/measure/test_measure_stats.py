@@ -130,9 +130,7 @@ def test_mcnemar_is_the_binomial_test():
 
 def test_sign_flip_is_scipys_permutation_test():
     delta = [0.3, -0.1, 0.25, 0.4, 0.05, -0.2, 0.6, 0.0, 0.1]
-    reference = sps.permutation_test(
-        (np.array(delta),), np.mean, permutation_type="samples", n_resamples=np.inf
-    ).pvalue
+    reference = sps.permutation_test((np.array(delta),), np.mean, permutation_type="samples", n_resamples=np.inf).pvalue
     assert stats.sign_flip(delta) == pytest.approx(reference)
     many = [*delta, *[d * 0.9 + 0.01 for d in delta]]
     monte_carlo = sps.permutation_test(

@@ -1,0 +1,57 @@
+"""What every approach gets: settings, knowledge base, reader and a way to open the model, with or without adapter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from groundtune import registry
+from groundtune.config import Config
+from groundtune.knowledge.base import KnowledgeBase
+from groundtune.ports import Model, Reader
+from groundtune.tuning.plan import Progress
+
+KNOWLEDGE = "kb"
+ADAPTERS = "adapters"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One project as the approaches see it. ``open_model`` takes the path of an adapter, or None for the base model;
+    ``run_folder`` holds what is trained (``adapters/``); ``progress`` is told about training.
+    """
+
+    config: Config
+    knowledge: KnowledgeBase | None
+    reader: Reader | None
+    run_folder: Path
+    open_model: Callable[[str | None], Model]
+    progress: Callable[[Progress], None] | None = None
+
+    @property
+    def adapters(self) -> Path:
+        """Folder of the adapters: one folder per adapter, named after the approach and its training digest."""
+        return self.run_folder / ADAPTERS
+
+
+def make_setting(
+    config: Config,
+    knowledge: KnowledgeBase | None,
+    *,
+    run_folder: Path | None = None,
+    progress: Callable[[Progress], None] | None = None,
+) -> Setting:
+    """The setting of a project; ``run_folder`` defaults to ``.groundtune/``. Models are opened when first needed and
+    the two used last are kept. Raises ``SpecError`` or ``MissingExtra`` for a reader that cannot be made.
+    """
+    spec = config.models.base
+
+    @lru_cache(maxsize=2)
+    def open_model(adapter: str | None) -> Model:
+        model: Model = registry.load("model", spec, adapter=adapter) if adapter else registry.load("model", spec)
+        return model
+
+    reader = registry.load("reader", config.models.reader) if config.models.reader else None
+    return Setting(config, knowledge, reader, run_folder or config.state, open_model, progress)

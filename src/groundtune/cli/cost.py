@@ -1,0 +1,50 @@
+"""``groundtune cost``: the cost model alone, with a flag for every input."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import fields, replace
+from typing import Any, get_type_hints
+
+from groundtune import messages
+from groundtune.cli.context import State, find_start
+from groundtune.cli.options import Number, option, verb
+from groundtune.config import Config, CostSection
+from groundtune.errors import DataError
+from groundtune.messages import say
+from groundtune.project import Project
+from groundtune.verdict.words import render_cost
+
+
+def _flags(function: Callable[..., Any]) -> Callable[..., Any]:
+    """One flag per field of ``CostSection``, explained by the sentence that explains the setting."""
+    hints = get_type_hints(CostSection)
+    for setting in reversed(fields(CostSection)):
+        kind = hints[setting.name]
+        low = -1 if setting.name in ("retrained_per_month", "hybrid_retrained_per_month", "growth_per_month") else 0
+        chosen = str if kind is str else Number(kind, 1 if setting.name == "horizon_months" else low)
+        flag = "--" + setting.name.replace("_", "-")
+        add = option(flag, setting.name, type=chosen, default=None, metavar="VALUE",
+                     help_key=f"settings.cost.{setting.name}")  # fmt: skip
+        function = add(function)
+    return function
+
+
+@verb("cost")
+@_flags
+def command(state: State, **flags: Any) -> None:  # noqa: ANN401 - the fields of CostSection
+    """In a project: its settings and what its last comparison measured. Elsewhere: defaults."""
+    project = state.project() if find_start(state.folder) or state.folder else Project(Config())
+    given = {name: value for name, value in flags.items() if value is not None}
+    config = replace(project.config, cost=replace(project.config.cost, **given))
+    report = None
+    if run := project.latest():
+        try:
+            report = run.report()
+        except DataError as error:  # the cost model needs no measurement, but a lost one is said
+            state.talk(error.sentence())
+    cost = Project(config).cost(report)
+    lang = messages.language()
+    state.emit(json.loads(cost.to_json(lang)), render_cost(cost, lang))
+    state.talk(say("cli.cost.measured", created=report.created[:10]) if report else say("cli.cost.guessed"))

@@ -1,0 +1,274 @@
+"""A project folder as one object: its settings, knowledge base, runs and adapters, and the verbs on them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from groundtune import registry
+from groundtune.config import Config, load_config
+from groundtune.errors import DataError
+from groundtune.files import write_whole
+from groundtune.messages import language
+from groundtune.types import Adapter, Answer, Document, Example, Hit, Question, SyncReport
+
+if TYPE_CHECKING:
+    from groundtune.knowledge.base import KnowledgeBase
+    from groundtune.measure.answering import Listener
+    from groundtune.measure.results import Report
+    from groundtune.ports import Approach, Reader
+    from groundtune.tuning.plan import Progress
+    from groundtune.verdict.cost import CostReport
+    from groundtune.verdict.outcome import Verdict
+
+LATEST = "latest"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One comparison on disk."""
+
+    report_path: Path
+
+    @property
+    def folder(self) -> Path:
+        return self.report_path.parent
+
+    @property
+    def html_path(self) -> Path:
+        return self.folder / "report.html"
+
+    @property
+    def verdict_path(self) -> Path:
+        return self.folder / "verdict.json"
+
+    def report(self) -> Report:
+        """Raises ``DataError`` when it cannot be read."""
+        from groundtune.measure.results import Report
+
+        try:
+            return Report.read(self.report_path)
+        except FileNotFoundError as error:
+            raise DataError("core.file_missing", path=self.report_path) from error
+        except (ValueError, TypeError, KeyError, AttributeError, OSError) as error:
+            raise DataError("cli.decide.bad_report", path=self.report_path) from error
+
+    def winner(self) -> str | None:
+        """The approach that the stored verdict chose, None when there is none."""
+        try:
+            found = json.loads(self.verdict_path.read_text(encoding="utf-8")).get("winner")
+        except (OSError, ValueError, AttributeError):
+            return None
+        return found if isinstance(found, str) else None
+
+
+@dataclass(frozen=True)
+class Decision:
+    """A verdict with what it rests on."""
+
+    run: Run
+    report: Report
+    cost: CostReport
+    verdict: Verdict
+
+
+class Project:
+    """A folder with a groundtune.toml. State lives in ``.groundtune/`` beside it."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+
+    @classmethod
+    def open(cls, folder: str | Path = ".") -> Project:
+        """Raises ``ConfigError`` when groundtune.toml is missing or wrong, naming every mistake."""
+        return cls(load_config(folder))
+
+    def with_model(self, base: str | None) -> Project:
+        """The same project with another base model."""
+        if not base:
+            return self
+        return Project(replace(self.config, models=replace(self.config.models, base=base)))
+
+    @cached_property
+    def kb(self) -> KnowledgeBase:
+        """The knowledge base, made when missing. Raises ``StoreError``."""
+        from groundtune.approaches.setting import KNOWLEDGE
+        from groundtune.knowledge.base import KnowledgeBase
+
+        return KnowledgeBase.open(
+            self.config.state / KNOWLEDGE,
+            embedder=self.config.models.embedder,
+            chunk_characters=self.config.retrieval.chunk_characters,
+        )
+
+    @cached_property
+    def reader(self) -> Reader:
+        """The reader of the settings."""
+        reader: Reader = registry.load("reader", self.config.models.reader)
+        return reader
+
+    @property
+    def roots(self) -> tuple[Path, ...]:
+        """Configured documents: files and folders."""
+        return tuple(self.config.path(name) for name in self.config.project.documents)
+
+    def documents(self) -> tuple[Document, ...]:
+        """Current documents of the knowledge base."""
+        return tuple(self.kb.documents())
+
+    def ingest(
+        self, paths: Sequence[str | Path] | None = None, *, progress: Callable[[int, int, str], None] | None = None
+    ) -> SyncReport:
+        """Bring the knowledge base up to date with ``paths`` (default: the configured documents).
+
+        ``progress(done, total, id)`` is called after each file. Raises ``DataError`` for a path that does not exist
+        or holds nothing that can be read, before anything is changed.
+        """
+        return self.kb.sync(list(paths or self.roots), progress=progress)
+
+    def search(self, query: str, k: int | None = None) -> list[Hit]:
+        """Best ``k`` passages (default: ``retrieval.k``)."""
+        return list(self.kb.search(query, k=k or self.config.retrieval.k))
+
+    def ask(self, question: str, model: str | None = None, k: int | None = None) -> Answer:
+        """Answer with checked citations. Without ``model`` the reader answers by quoting."""
+        made = registry.load("model", model) if model else None
+        return self.kb.ask(question, model=made, reader=self.reader, k=k or self.config.retrieval.k)
+
+    def compare(
+        self,
+        approaches: Sequence[str] | None = None,
+        *,
+        progress: Listener | None = None,
+        refresh: bool = False,
+    ) -> Report:
+        """Measure and keep the report as the latest run. Raises what ``measure.run.compare`` does."""
+        from groundtune.measure.run import compare as measure
+
+        report = measure(self.config, approaches=approaches, progress=progress, refresh=refresh)
+        documents = self.documents()
+        settings = dict(report.settings)
+        settings["document_digests"] = json.dumps({d.id: d.version for d in documents}, ensure_ascii=False)
+        settings["corpus_tokens"] = sum(rough_tokens(d.text) for d in documents)
+        report = replace(report, settings=settings)
+        self._keep(report)
+        return report
+
+    def latest(self) -> Run | None:
+        """The last comparison, None when there is none."""
+        runs = self.config.state / "runs"
+        try:
+            name = (runs / LATEST).read_text(encoding="utf-8").strip()
+        except OSError:
+            return None
+        path = runs / Path(name).name / "report.json"
+        return Run(path) if path.is_file() else None
+
+    def cost(self, report: Report | None = None, overrides: dict[str, float] | None = None) -> CostReport:
+        """The cost model on the settings and, when given, on what a report measured."""
+        from groundtune.verdict.cost import cost_table, inputs_from
+
+        return cost_table(inputs_from(self.config, report, overrides=overrides))
+
+    def decide(self, report_path: str | Path | None = None) -> Decision:
+        """The verdict on a run (default: the latest), kept beside its report, and in report.html.
+
+        Raises ``DataError`` when there is no run or its report cannot be read.
+        """
+        from groundtune.report.html import write_html
+        from groundtune.verdict.decide import decide as conclude
+
+        run = Run(Path(report_path)) if report_path else self.latest()
+        if run is None:
+            raise DataError("cli.decide.no_report")
+        report = run.report()
+        cost = self.cost(report)
+        verdict = conclude(report, cost, self.config.requirements, self.config)
+        write_whole(run.verdict_path, verdict.to_json(language()) + "\n")
+        write_html(report, verdict, cost, run.html_path, language())
+        return Decision(run, report, cost, verdict)
+
+    def approach(self, name: str) -> Approach:
+        """One approach, ready to answer. What was trained by ``compare`` or ``tune`` is used again."""
+        from groundtune.measure.run import needs_of
+
+        path = self.config.path(self.config.project.examples)
+        # without an instruction in the settings the examples hold the system prompt
+        wants = needs_of(name).examples or (path.is_file() and not self.config.format.instruction.strip())
+        return self._fitted(name, self._training_examples() if wants else ())
+
+    def tune(self, with_context: bool = False, *, progress: Callable[[Progress], None] | None = None) -> Adapter:
+        """Train the adapter for fine-tuning, or with retrieved context for RAG + fine-tuning: the one that ``compare``
+        would train, so that neither trains it twice.
+
+        Raises ``DataError`` for fewer than 10 examples, ``TrainingError`` for a base that cannot be trained here.
+        """
+        name = "rag+finetune" if with_context else "finetune"
+        adapter = getattr(self._fitted(name, self._training_examples(), progress), "adapter", None)
+        assert isinstance(adapter, Adapter)
+        return adapter
+
+    def _training_examples(self) -> Sequence[Example]:
+        from groundtune.measure.plan import make_plan
+
+        return make_plan(self.config).train
+
+    def _fitted(
+        self, name: str, examples: Sequence[Example], progress: Callable[[Progress], None] | None = None
+    ) -> Approach:
+        from groundtune.approaches.setting import make_setting
+
+        approach: Approach = registry.resolve("approach", name)(make_setting(self.config, self.kb, progress=progress))
+        approach.fit(self.documents(), examples)
+        return approach
+
+    def _keep(self, report: Report) -> None:
+        from groundtune.measure.run import write_report_json
+        from groundtune.report.html import write_html
+
+        runs = self.config.state / "runs"
+        stamp = "".join(c for c in report.created[:19] if c.isdigit() or c == "T")
+        folder, number = runs / stamp, 1
+        while folder.exists():
+            number += 1
+            folder = runs / f"{stamp}-{number}"
+        run = Run(write_report_json(report, folder / "report.json"))
+        write_html(report, None, None, run.html_path, language())
+        write_whole(runs / LATEST, f"{folder.name}\n")
+
+
+class Quoting:
+    """RAG with the reader alone: the answer is a quote. Fills what serving needs of ``ports.Approach``."""
+
+    name = "rag"
+
+    def __init__(self, project: Project) -> None:
+        self._project = project
+
+    def answer(self, question: Question) -> Answer:
+        """Answer one question."""
+        return self._project.ask(question.text)
+
+
+def compare(project: Project | str | Path, **options: Any) -> Report:  # noqa: ANN401 - as Project.compare
+    """Measure every approach on a project (or the folder of one); ``options`` as for ``Project.compare``."""
+    return _opened(project).compare(**options)
+
+
+def tune(project: Project | str | Path, **options: Any) -> Adapter:  # noqa: ANN401 - as Project.tune
+    """Train the adapter of a project (or the folder of one); ``options`` as for ``Project.tune``."""
+    return _opened(project).tune(**options)
+
+
+def _opened(project: Project | str | Path) -> Project:
+    return project if isinstance(project, Project) else Project.open(project)
+
+
+def rough_tokens(text: str) -> int:
+    """Tokens of a text, roughly: one per CJK character, one per four others."""
+    wide = sum(ord(character) > 0x2E7F for character in text)
+    return wide + (len(text) - wide) // 4

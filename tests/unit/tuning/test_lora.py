@@ -1,0 +1,206 @@
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from groundtune.config import TuningSection
+from groundtune.errors import DataError, TrainingError
+from groundtune.tuning import rows
+from groundtune.tuning.adapters import Adapters
+from groundtune.tuning.base import base_path
+from groundtune.tuning.lora import LoraTrainer, load_base, load_tokenizer
+from groundtune.tuning.plan import make_plan, passes_for
+from groundtune.tuning.trainer import make_trainer
+from groundtune.types import Example, Message
+
+pytestmark = pytest.mark.tune
+FAST = TuningSection(epochs=20, learning_rate=5e-3, rank=8)
+
+
+def toy(count=40, start=0):
+    from tiny_llama import toy_rows
+
+    return [
+        Example((Message("system", "sort"), Message("user", q), Message("assistant", a)), id=f"e{i}")
+        for i, (q, a) in enumerate(toy_rows(count, start))
+    ]
+
+
+def weights(folder):
+    from safetensors.numpy import load_file
+
+    return load_file(str(Path(folder) / "adapter_model.safetensors"))
+
+
+def write_as(out, base, inputs):
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(out)
+    model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(base.partition(":")[2]), out)
+    texts = []
+    for text in inputs:
+        turns = [{"role": "system", "content": "sort"}, {"role": "user", "content": text}]
+        ids = tokenizer.apply_chat_template(turns, add_generation_prompt=True, return_tensors="pt", return_dict=True)
+        wrote = model.generate(**ids, max_new_tokens=30, do_sample=False)
+        texts.append(tokenizer.decode(wrote[0, ids["input_ids"].shape[1] :]))
+    return texts
+
+
+def test_trained_model_answers_held_out_inputs_in_the_format(tiny_base, tmp_path):
+    seen = []
+    trainer = LoraTrainer(FAST, progress=seen.append)
+    held_out = [example.input for example in toy(10, start=45)]
+    adapter = trainer.train(toy(), base=tiny_base, out=str(tmp_path / "a"))
+    texts = write_as(adapter.path, tiny_base, held_out)
+    form = re.compile(r'\{"is": "[a-z]+"\}<\|end\|>')
+    assert sum(form.fullmatch(text) is not None for text in texts) >= 9, texts
+    assert [p.step for p in seen] == list(range(1, 101)) and seen[-1].steps == 100 and seen[-1].seconds_left == 0
+    assert not (tmp_path / "a" / "checkpoints").exists()
+    assert Adapters(tmp_path).list() == {"a": adapter}
+    again = LoraTrainer(FAST, progress=lambda _: pytest.fail("trained again"))
+    assert again.train(toy(), base=tiny_base, out=adapter.path) == adapter
+    other = LoraTrainer(TuningSection(epochs=1)).train(toy(), base=tiny_base, out=adapter.path)
+    assert other.digest != adapter.digest
+
+
+def test_only_the_answer_and_its_end_token_are_trained(tiny_base):
+    tokenizer = load_tokenizer(tiny_base)
+    for row, example in zip(rows.build_rows(toy(), tokenizer, 100), toy(), strict=True):
+        labels = [label for label in row.labels if label != rows.IGNORED]
+        assert tokenizer.decode(labels) == example.target + "<|end|>"
+        assert row.labels[: -row.trained] == (rows.IGNORED,) * (len(row.input_ids) - row.trained)
+    check = LoraTrainer(FAST).preflight(toy(), tiny_base)
+    assert check.trained == '{"is": "red"}<|end|>' and check.text.endswith(check.trained)
+    assert check.end_token == "<|end|>" and check.steps == 100 and check.dropped == 0
+
+
+def test_end_token_is_added_when_the_template_writes_none(tmp_path):
+    from tiny_llama import TEMPLATE, make_base
+
+    base = f"hf:{make_base(tmp_path, template=TEMPLATE.replace('<|end|>', ''))}"
+    (row, *_) = rows.build_rows(toy(), load_tokenizer(base), 100)
+    assert load_tokenizer(base).decode(row.input_ids[-row.trained :]) == '{"is": "red"}<|end|>'
+
+
+def test_template_that_rewrites_answers_is_refused(tmp_path):
+    from tiny_llama import TEMPLATE, make_base
+
+    shouting = TEMPLATE.replace("m['content']", "m['content'] | upper")
+    base = f"hf:{make_base(tmp_path, template=shouting)}"
+    with pytest.raises(TrainingError, match="changes the answer of example “e0”"):
+        rows.build_rows(toy(), load_tokenizer(base), 100)
+
+
+def test_what_cannot_be_trained_is_said(tiny_base, tmp_path):
+    trainer = LoraTrainer(TuningSection(max_tokens=40))
+    long = Example((Message("user", "x"), Message("assistant", "red " * 60)), id="long one")
+    with pytest.raises(TrainingError, match="“long one” with "):
+        trainer.train([*toy(), long], base=tiny_base, out=str(tmp_path / "a"))
+    with pytest.raises(DataError, match="at least 10"):
+        trainer.train(toy(9), base=tiny_base, out=str(tmp_path / "a"))
+    with pytest.raises(TrainingError, match="openai:gpt-5-mini cannot be fine-tuned"):
+        trainer.train(toy(), base="openai:gpt-5-mini", out=str(tmp_path / "a"))
+    with pytest.raises(TrainingError, match="cannot be loaded"):
+        trainer.train(toy(), base=f"hf:{tmp_path}/nowhere", out=str(tmp_path / "a"))
+    with pytest.raises(TrainingError, match="not part of this installation"):
+        base_path("builtin:nonesuch")
+    assert not (tmp_path / "a").exists()
+
+
+def test_loss_is_that_of_trl_and_padding_does_not_change_it(tiny_base, tmp_path):
+    import torch
+    from trl import SFTTrainer
+
+    tokenizer = load_tokenizer(tiny_base)
+    short = Example((Message("user", "item red"), Message("assistant", "{}")), id="short")
+    built = rows.build_rows([*toy(7), short], tokenizer, 100)
+    plan = make_plan([len(row.input_ids) for row in built], FAST)
+    trainer = make_trainer(
+        load_base(tiny_base, half=False), tokenizer, built, (), plan, FAST, 1e-3, str(tmp_path), None, 2
+    )
+    table = [{"input_ids": list(row.input_ids), "labels": list(row.labels)} for row in built]
+    collate = trainer.data_collator
+    with torch.no_grad():
+        batch = trainer.compute_loss(trainer.model, collate(table)).item()
+        trl = SFTTrainer.compute_loss(trainer, trainer.model, collate(table)).item()
+        sums = [
+            trainer.compute_loss(trainer.model, collate([row])).item() * r.trained
+            for row, r in zip(table, built, strict=True)
+        ]
+    assert batch == pytest.approx(trl, rel=1e-5)
+    assert batch == pytest.approx(sum(sums) / sum(row.trained for row in built), rel=1e-5)
+
+
+_KILLED = """
+import os, signal, sys
+sys.path[:0] = {path!r}
+from test_lora import FAST, toy
+from groundtune.tuning.lora import LoraTrainer
+def watch(progress):
+    if progress.step == {step}:
+        os.kill(os.getpid(), signal.SIGKILL)
+LoraTrainer(FAST, progress=watch).train(toy(), base={base!r}, out={out!r})
+"""
+
+
+def test_killed_run_resumes_to_the_same_weights(tiny_base, tmp_path):
+    import numpy as np
+
+    out, whole = str(tmp_path / "killed"), str(tmp_path / "whole")
+    script = _KILLED.format(path=[str(Path(__file__).parent)], step=57, base=tiny_base, out=out)
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    killed = subprocess.run([sys.executable, "-W", "ignore", "-c", script], env=environment, capture_output=True)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr[-2000:]
+    assert Adapters(tmp_path).list() == {}
+    broken = Path(out) / "checkpoints" / "checkpoint-9999"
+    broken.mkdir()
+    (broken / "trainer_state.json").write_text('{"global_st')
+    steps = []
+    resumed = LoraTrainer(FAST, progress=lambda p: steps.append(p.step)).train(toy(), base=tiny_base, out=out)
+    straight = LoraTrainer(FAST).train(toy(), base=tiny_base, out=whole)
+    assert steps[0] == 51 and steps[-1] == 100
+    assert resumed.digest == straight.digest
+    ours, theirs = weights(out), weights(whole)
+    assert ours.keys() == theirs.keys()
+    assert max(float(np.abs(ours[key] - theirs[key]).max()) for key in ours) < 1e-6
+
+
+def test_early_stopping_keeps_the_best(tiny_base, tmp_path):
+    settings = TuningSection(epochs=40, learning_rate=2e-2, rank=8)
+    wrong = [Example((*e.prompt, Message("assistant", "red green blue black")), id=e.id) for e in toy(10, start=45)]
+    trainer = LoraTrainer(settings, held_out=wrong)
+    adapter = trainer.train(toy(), base=tiny_base, out=str(tmp_path / "a"))
+    assert int(str(adapter.settings["steps"])) < 200
+    assert json.loads((tmp_path / "a" / "adapter.json").read_text())["digest"] == adapter.digest
+
+
+def test_plan_has_every_row_in_every_pass_and_little_padding():
+    lengths = [10 + 7 * (i % 23) for i in range(203)]
+    settings = TuningSection(batch_size=8)
+    plan = make_plan(lengths, settings)
+    assert plan.passes == passes_for(203) == 8 and plan.steps == -(-203 * 8 // 8)
+    assert sorted(plan.order) == sorted(list(range(203)) * 8)
+    batches = [plan.order[i : i + 8] for i in range(0, len(plan.order), 8)]
+    padded = sum(max(lengths[i] for i in batch) * len(batch) for batch in batches)
+    assert padded < 1.1 * sum(lengths) * 8
+    assert make_plan(lengths, settings) == plan
+    assert [passes_for(n) for n in (10, 40, 100, 200, 300, 1000)] == [25, 25, 10, 8, 6, 3]
+
+
+def test_adapters_are_listed_named_and_deleted(tiny_base, tmp_path):
+    LoraTrainer(TuningSection(epochs=1)).train(toy(), base=tiny_base, out=str(tmp_path / "house"))
+    (tmp_path / "unfinished").mkdir()
+    registry = Adapters(tmp_path)
+    assert list(registry.list()) == ["house"]
+    with pytest.raises(DataError, match="Did you mean “house”"):
+        registry.get("hous")
+    with pytest.raises(DataError):
+        registry.delete("../house")
+    registry.delete("house")
+    assert registry.list() == {} and not (tmp_path / "house").exists()
