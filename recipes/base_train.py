@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 
 import torch
+from base_init import prime
 from base_tasks import Tasks, chat, locate
 from corpus import LANGUAGES
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -102,6 +103,9 @@ def batch(tasks: Tasks, tokenizer: PreTrainedTokenizerFast, step: int, rows: int
     weights = torch.zeros(rows, width)
     for row in range(rows):
         filled = misses = 0
+        if early and rng.random() < 0.7:
+            copies(rng, ids[row], weights[row])
+            continue
         while filled < width - 12 and misses < 10:
             pieces = tasks.sample(rng, early)
             encoded = tokenizer([text for text, _ in pieces], add_special_tokens=False)["input_ids"]
@@ -116,6 +120,20 @@ def batch(tasks: Tasks, tokenizer: PreTrainedTokenizerFast, step: int, rows: int
                     weights[row, filled : filled + len(tokens)] = weight
                 filled += len(tokens)
     return ids, weights
+
+
+def copies(rng: random.Random, ids: torch.Tensor, weights: torch.Tensor) -> None:
+    """Fill a row with random tokens that come back after a while; only the second time counts."""
+    at, width = 0, len(ids)
+    while at < width - 10:
+        length = min(rng.randrange(4, 40), (width - at) // 2)
+        junk = min(rng.randrange(0, 30), width - at - 2 * length)
+        first = torch.tensor([rng.randrange(5, 12000) for _ in range(length + junk)])
+        ids[at : at + length + junk] = first
+        again = at + length + junk
+        ids[again : again + length] = first[:length]
+        weights[again + 1 : again + length] = 1.0
+        at = again + length
 
 
 class LinearCrossEntropy(torch.autograd.Function):
@@ -187,7 +205,7 @@ def main() -> None:
     parser.add_argument("--vocab", type=int, default=12288)
     parser.add_argument("--layers", type=int, default=4)
     parser.add_argument("--hidden", type=int, default=256)
-    parser.add_argument("--early", type=float, default=0.45, help="share of the time for copying first")
+    parser.add_argument("--early", type=float, default=0.04, help="share of the time for copying first")
     parser.add_argument("--tokens", type=int, default=3072)
     parser.add_argument("--width", type=int, default=256)
     args = parser.parse_args()
@@ -204,14 +222,16 @@ def main() -> None:
         num_attention_heads=args.hidden // 64, num_key_value_heads=args.hidden // 64, max_position_embeddings=1024,
         tie_word_embeddings=True, bos_token_id=None, eos_token_id=1, pad_token_id=0, initializer_range=0.02,
     )  # fmt: skip
-    model = LlamaForCausalLM(config).bfloat16()
+    model = LlamaForCausalLM(config)
+    prime(model)
+    model.bfloat16()
     print(f"{sum(p.numel() for p in model.parameters()):,} parameters", flush=True)
     named = list(model.named_parameters())
     model.train()
     masters = [p.detach().float().clone() for _, p in named]
     matrix = [m for (n, p), m in zip(named, masters, strict=True) if p.ndim == 2 and "embed" not in n]
     other = [m for (n, p), m in zip(named, masters, strict=True) if p.ndim != 2 or "embed" in n]
-    optimizers = [Muon(matrix), torch.optim.AdamW(other, lr=0.004, betas=(0.9, 0.97), weight_decay=0.0)]
+    optimizers = [Muon(matrix, lr=0.006), torch.optim.AdamW(other, lr=0.0015, betas=(0.9, 0.95), eps=3e-6, weight_decay=0.0)]
     base_rates = [[g["lr"] for g in o.param_groups] for o in optimizers]
     state = {"step": 0, "seconds": 0.0, "tokens": 0}
     checkpoint = args.out / "checkpoint.pt"
@@ -231,7 +251,7 @@ def main() -> None:
     last_saved = state["seconds"]
     while state["seconds"] < budget:
         done = state["seconds"] / budget
-        scale = min(1.0, (state["step"] + 1) / 60) * min(1.0, (1 - done) / 0.75)
+        scale = min(1.0, (state["step"] + 1) / 120) * min(1.0, (1 - done) / 0.75)
         for o, rates in zip(optimizers, base_rates, strict=True):
             for g, r in zip(o.param_groups, rates, strict=True):
                 g["lr"] = r * max(scale, 0.005)
@@ -260,7 +280,7 @@ def main() -> None:
         if state["step"] % 50 == 0:
             entry = {"step": state["step"], "minutes": round(state["seconds"] / 60, 1), "tokens": state["tokens"], "loss": round(sum(losses) / len(losses), 4)}
             losses = []
-            if state["step"] % 400 == 0:
+            if state["step"] % 300 == 0:
                 model.eval()
                 entry["probe"] = probe(model, tokenizer, dev)
                 model.train()

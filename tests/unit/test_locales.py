@@ -65,7 +65,11 @@ def test_sentences_take_the_same_parameters_in_all_languages(room: str) -> None:
     english = table(room, "en")
     for lang in LANGUAGES[1:]:
         other = table(room, lang)
-        wrong = {k: (fields(english[k]), fields(v)) for k, v in other.items() if k in english and fields(v) != fields(english[k])}
+        wrong = {
+            k: (fields(english[k]), fields(v))
+            for k, v in other.items()
+            if k in english and fields(v) != fields(english[k])
+        }
         assert not wrong, f"{room}.{lang}: {wrong}"
 
 
@@ -90,7 +94,9 @@ def test_a_sentence_is_translated(room: str) -> None:
     """Longer sentences must not stand in English in another language's file."""
     english = table(room, "en")
     for lang in LANGUAGES[1:]:
-        same = [k for k, v in table(room, lang).items() if v == english.get(k) and len(re.findall(r"[A-Za-z]{2,}", v)) > 4]
+        same = [
+            k for k, v in table(room, lang).items() if v == english.get(k) and len(re.findall(r"[A-Za-z]{2,}", v)) > 4
+        ]
         assert not same, f"{room}.{lang}: not translated {same}"
 
 

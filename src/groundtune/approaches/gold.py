@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from groundtune.approaches.common import extract_answer
-from groundtune.approaches.retrieve import Retrieved, knowledge_of, select, shown
+from groundtune.approaches.retrieve import Retrieved, as_shown, knowledge_of, select
 from groundtune.approaches.setting import Setting
 from groundtune.errors import DataError
 from groundtune.text.normalise import contains_answer
@@ -36,14 +36,14 @@ def find_gold(setting: Setting, example: Example, found: Retrieved, texts: Mappi
     if evidence is not None:
         for passage in found.passages:
             if passage.hit.chunk.document_id == evidence.document and _holds(passage.text, evidence.quote):
-                return Gold(shown(passage), evidence.quote)
+                return Gold(as_shown(passage), evidence.quote)
         return _cut(setting, example, evidence, texts)
     answer = extract_answer(example.target, setting.config.format.answer_field).value
     if not answer or contains_answer(example.input, answer):
         return None
     for passage in found.passages:
         if contains_answer(passage.text, answer):
-            return Gold(shown(passage), answer)
+            return Gold(as_shown(passage), answer)
     return None
 
 
@@ -67,7 +67,7 @@ def _cut(setting: Setting, example: Example, evidence: Evidence, texts: Mapping[
     for hit in holding:
         for passage in select(setting, example.input, [hit]).passages:
             if _holds(passage.text, evidence.quote):
-                return Gold(shown(passage), evidence.quote)
+                return Gold(as_shown(passage), evidence.quote)
     if holding:
         return Gold(_around(holding[0], evidence.quote), evidence.quote)
     return Gold(Shown(label(evidence.document), evidence.quote), evidence.quote)
@@ -84,6 +84,6 @@ def _around(hit: Hit, quote: str) -> Shown:
 
 
 def _holds(text: str, proof: str) -> bool:
-    """``proof`` in ``text``, or a sentence of a longer proof; white space does not count."""
-    packed, wanted = "".join(text.replace("**", "").split()), "".join(proof.replace("**", "").split())
+    """``proof`` in ``text``, or a sentence of a longer proof; white space and the reader's marks do not count."""
+    packed, wanted = ("".join(part.replace("**", "").split()) for part in (text, proof))
     return wanted in packed or (len(packed) > 15 and packed in wanted)

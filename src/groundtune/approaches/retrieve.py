@@ -22,7 +22,7 @@ class Retrieved:
     @property
     def shown(self) -> tuple[Shown, ...]:
         """The passages as a model sees them."""
-        return tuple(shown(passage) for passage in self.passages)
+        return tuple(as_shown(passage) for passage in self.passages)
 
     @property
     def context(self) -> tuple[Hit, ...]:
@@ -46,18 +46,12 @@ def retrieve(setting: Setting, text: str) -> Retrieved:
 def select(setting: Setting, text: str, hits: Sequence[Hit]) -> Retrieved:
     """The best sentences of ``hits`` for a question."""
     settings = setting.config.retrieval
-    passages = select_passages(
-        text,
-        hits,
-        reader=setting.reader,
-        sentences=settings.context_sentences,
-        tokens=settings.context_tokens,
-    )
-    return Retrieved(tuple(passages))
+    sentences, tokens = settings.context_sentences, settings.context_tokens
+    return Retrieved(select_passages(text, hits, reader=setting.reader, sentences=sentences, tokens=tokens))
 
 
-def shown(passage: Passage) -> Shown:
-    """``Title | Heading`` and the text, the reader's span marked."""
+def as_shown(passage: Passage) -> Shown:
+    """``Title | Heading`` and the text, with the reader's span in it marked."""
     return Shown(passage.label, passage.marked)
 
 

@@ -55,7 +55,7 @@ def _config(state: State) -> tuple[Config | None, Interview]:
         return None, Interview()
     project: Project = state.project()
     path = project.config.path(project.config.project.examples)
-    count = sum(bool(line.strip()) for line in path.open(encoding="utf-8")) if path.is_file() else 0
+    count = sum(bool(line.strip()) for line in path.read_bytes().splitlines()) if path.is_file() else 0
     return project.config, Interview.from_config(project.config, count)
 
 
@@ -75,6 +75,7 @@ def _ask(state: State, question: InterviewQuestion, default: Any) -> Any:  # noq
         sys.stderr.flush()
         line = sys.stdin.readline()
         if not line:
+            state.talk("")
             raise UserError("cli.advise.no_terminal", flags="--" + question.name.replace("_", "-"))
         text = line.strip()
         if not text:

@@ -112,7 +112,7 @@ def choose(project: Project) -> tuple[Question, ...]:
     path = project.config.path(project.config.project.questions)
     changed = changed_questions(load_questions(path))
     answered = [q for q in changed if old_answer(q) and old_answer(q) in project.ask(q.text).text]
-    return tuple(dict.fromkeys([*answered, *changed]))[:_ASKED]
+    return (*answered, *(q for q in changed if q not in answered))[:_ASKED]
 
 
 def _ingest(state: State, project: Project) -> None:

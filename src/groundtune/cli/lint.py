@@ -7,6 +7,7 @@ from dataclasses import asdict
 
 from groundtune.cli.context import State
 from groundtune.cli.options import verb
+from groundtune.errors import DataError
 from groundtune.messages import say
 from groundtune.tuning.data import load_examples, load_questions
 from groundtune.tuning.lint import Finding, LintReport, lint
@@ -22,9 +23,10 @@ def command(state: State) -> None:
     examples = load_examples(config.path(config.project.examples))
     path = config.path(config.project.questions)
     questions = load_questions(path) if config.project.questions and path.is_file() else ()
-    roots = [root for root in project.roots if root.exists()]
-    if roots:
-        project.ingest(roots)
+    try:
+        project.ingest()
+    except DataError as error:  # examples can be checked without documents; that nothing was looked up is said
+        state.talk(error.sentence())
     report = lint(
         examples,
         questions,

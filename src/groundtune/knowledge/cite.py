@@ -87,17 +87,26 @@ def stands_in(text: str, needle: str) -> bool:
 
 def _marked(answer: str, number: int, passage: Passage) -> Span | None:
     """The sentence of a passage that best supports the answer sentence which carries the marker; None without any."""
-    claims = [
-        squeeze(_MARKER.sub(" ", answer[s.start : s.end]))
-        for s in sentence_spans(answer)
-        if str(number) in _MARKER.findall(answer[s.start : s.end])
-    ]
-    claim = next((claim for claim in claims if claim), squeeze(_MARKER.sub(" ", answer)))
+    claim = _claim(answer, number) or squeeze(_MARKER.sub(" ", answer))
     held = _holding(claim, [passage])
     if held:
         return held[1]
     best = max(sentence_spans(passage.text), key=lambda s: _support(claim, passage.text[s.start : s.end]), default=None)
     return best if best and _support(claim, passage.text[best.start : best.end]) > 0 else None
+
+
+def _claim(answer: str, number: int) -> str:
+    """What stands before a marker: back to the marker before it or to the start of its sentence."""
+    for span in sentence_spans(answer):
+        sentence = answer[span.start : span.end]
+        before = 0
+        for match in _MARKER.finditer(sentence):
+            part = squeeze(sentence[before : match.start()]).strip(" ,;，、；")
+            if int(match.group(1)) == number:
+                # Several markers in a row share the words before the first.
+                return part or squeeze(_MARKER.sub(" ", sentence[: match.start()]))
+            before = match.end()
+    return ""
 
 
 def _supporting(bare: str, passages: Sequence[Passage]) -> list[tuple[Passage, Span]]:

@@ -39,7 +39,7 @@ def decode(data: bytes, name: str, *, declared: str = "") -> str:
     if text is None and b"\0" not in data:
         text = _strict(data, "utf-8")
     if text is None:
-        text = _guess(data)
+        text = _unmarked_utf16(data) or _guess(data)
     if text is None:
         raise DataError("knowledge.encoding", document=name)
     return text.replace("\r\n", "\n").replace("\r", "\n")
@@ -68,6 +68,15 @@ def _strict(data: bytes, encoding: str) -> str | None:
         return data.decode(encoding)
     except (UnicodeDecodeError, LookupError):
         return None
+
+
+def _unmarked_utf16(data: bytes) -> str | None:
+    """UTF-16 of mostly ASCII text shows by its zero bytes: every second one, on one side."""
+    if data.count(b"\0", 1) < len(data) * 0.3 or len(data) % 2:
+        return None
+    little = data[1::2].count(0) > data[0::2].count(0)
+    text = _strict(data, "utf-16-le" if little else "utf-16-be")
+    return None if text is None or "\0" in text else text
 
 
 def _guess(data: bytes) -> str | None:

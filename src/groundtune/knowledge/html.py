@@ -44,6 +44,8 @@ class _Parser(HTMLParser):
             self.parts.append("\n")
         elif tag == "tr":
             self.parts.append("\n|")
+        elif tag in ("td", "th"):
+            self.parts.append(" ")
         elif tag in _BLOCK:
             self.parts.append("\n\n")
 

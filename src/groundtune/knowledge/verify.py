@@ -54,12 +54,13 @@ def verify(store: Backing, preparer: Preparer, *, repair: bool = False) -> Verif
     store.rebuild_lexical()
     current = set(store.digests())
     broken = {problem.document for problem in problems if problem.kind in ("chunks", "vectors", "terms")}
-    for document_id in sorted(broken - {""}):
-        document = store.document(document_id) if document_id in current else None
+    strays = sorted(broken - {""} - current)
+    if strays:  # first, because their rows may hold ids that the documents need
+        store.delete(strays)
+    for document_id in sorted(broken & current):
+        document = store.document(document_id)
         if document is not None:
             store.apply([preparer.prepare(store, document, fresh=True)])
-        elif document_id not in current:
-            store.delete([document_id])
     remaining, documents, chunks = _look(store, preparer)
     return VerifyReport(documents, chunks, problems, remaining)
 

@@ -22,6 +22,7 @@ SMALL = 100  # below this many binary items a percentile bootstrap covers too li
 _Z = float(sps.norm.ppf(0.975))
 _POWER = float(sps.norm.ppf(0.8))
 _EXACT_FLIPS = 12
+ASSUMED_CORRELATION = 0.2  # within a document, where the scores cannot tell; on the safe side
 
 Array = NDArray[np.float64]
 
@@ -62,7 +63,8 @@ def estimate(values: Sequence[float | None], groups: Sequence[str] = (), *, seed
     mean, n = float(array.mean()), len(array)
     codes, count = _codes([g for _, g in kept])
     if np.ptp(array) == 0.0:
-        low, high = wilson(mean * count, count)  # all equal: only the number of clusters limits what is known
+        size = _effective(n, count)
+        low, high = wilson(mean * size, size)
     elif count == n and is_binary(array.tolist()):
         low, high = wilson(float(array.sum()), n)
     else:
@@ -85,7 +87,7 @@ def paired_difference(
     mean, n = float(delta.mean()), len(delta)
     codes, count = _codes(groups or [str(i) for i in range(n)])
     if np.ptp(delta) == 0.0:
-        half = agresti_min(0, 0, count)[1]  # identical on every item: not the same as no difference anywhere
+        half = agresti_min(0, 0, _effective(n, count))[1]  # identical here is not identical everywhere
         return Difference(mean, max(-1.0, mean - half), min(1.0, mean + half), n)
     lows, highs = [], []
     if is_binary(a) and is_binary(b) and n < SMALL:
@@ -99,7 +101,7 @@ def paired_difference(
     return Difference(mean, max(-1.0, min(*lows, mean)), min(1.0, max(*highs, mean)), n)
 
 
-def agresti_min(only_a: int, only_b: int, n: int) -> tuple[float, float]:
+def agresti_min(only_a: int, only_b: int, n: float) -> tuple[float, float]:
     """95 % interval for the difference of two paired proportions: the Wald interval after adding 0.5 to each of the
     four cells. ``only_a`` and ``only_b`` are the discordant counts.
     """
@@ -201,6 +203,13 @@ def _codes(groups: Sequence[str]) -> tuple[NDArray[np.int64], int]:
     if len(index) == 1:  # one cluster says nothing about variation between clusters: take items as independent
         return np.arange(len(groups), dtype=np.int64), len(groups)
     return codes, len(index)
+
+
+def _effective(n: int, count: int) -> float:
+    """Effective sample size ``n / (1 + (m - 1) rho)`` of ``count`` clusters of mean size m, for scores that are all equal
+    and so cannot tell how much the items of one document go together.
+    """
+    return n / (1.0 + (n / count - 1.0) * ASSUMED_CORRELATION)
 
 
 def _sums(values: Array, codes: NDArray[np.int64], count: int) -> tuple[Array, Array]:

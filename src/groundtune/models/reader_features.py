@@ -175,4 +175,5 @@ def _sentence_share(passage: Encoded, weighted: Floats, numbers: Ints, total: fl
             keep[index] = weighted[index]
     sums = np.bincount(numbers, weights=keep, minlength=int(numbers.max()) + 1)
     share: Floats = np.minimum(sums / total, 1.5).astype(np.float32)
-    return share[numbers]
+    spread: Floats = share[numbers]
+    return spread

@@ -110,7 +110,9 @@ def intervals(rows: Sequence[IntervalRow], caption: Caption, width: float = WIDE
     for tick in (0, 25, 50, 75, 100):
         x = left + scale * tick / 100
         canvas.line(x, top, x, bottom, "grid")
-        canvas.text(x, bottom + 18, f"{tick}%", "s", "middle" if 0 < tick < 100 or side else "start" if not tick else "end")
+        canvas.text(
+            x, bottom + 18, f"{tick}%", "s", "middle" if 0 < tick < 100 or side else "start" if not tick else "end"
+        )
     for index, row in enumerate(rows):
         y = top + step * index + (step / 2 if side else 36)
         if side:
@@ -180,13 +182,16 @@ def lines(
         canvas.text(to_x(value), bottom + 20, x_format(value), "s", "middle")
     canvas.text(0, 14, y_title, "s")
     canvas.text(right, bottom + 40, x_title, "s", "end")
-    for index, mark in enumerate(sorted(marks, key=lambda m: m.x)):
-        x, y = to_x(mark.x), 34.0 + 18 * index
-        canvas.line(x, y + 5, x, bottom, mark.css)
-        anchor = "start" if x < left + (right - left) * 0.35 else "end" if x > left + (right - left) * 0.65 else "middle"
-        canvas.text(x, y, mark.words, "s halo", anchor)
+    ordered = sorted(marks, key=lambda m: m.x)
+    for index, mark in enumerate(ordered):
+        canvas.line(to_x(mark.x), 24.0 + 18 * index, to_x(mark.x), bottom, mark.css)
+    for index, mark in enumerate(ordered):
+        x, after = to_x(mark.x), to_x(mark.x) + 6 + text_width(mark.words, 12) <= width
+        canvas.text(x + 6 if after else x - 6, 34.0 + 18 * index, mark.words, "s halo", "start" if after else "end")
     for index, curve in enumerate(curves):
-        canvas.path([(to_x(a), to_y(b)) for a, b in zip(curve.x, curve.y, strict=True)], f"curve d{index % 6} {curve.css}")
+        canvas.path(
+            [(to_x(a), to_y(b)) for a, b in zip(curve.x, curve.y, strict=True)], f"curve d{index % 6} {curve.css}"
+        )
     height = bottom + 50
     if side:
         ends = spread([to_y(c.y[-1]) for c in curves], 18, top, bottom)
@@ -220,7 +225,13 @@ def tornado(
     for mark in marks:
         canvas.line(to_x(mark), top - 4, to_x(mark), bottom, "zero" if abs(mark) < span * 1e-9 else "grid")
         canvas.text(to_x(mark), bottom + 18, money(mark), "s", "middle")
-    canvas.text(min(to_x(0) - 8, right) if side else 0, 14, f"← {sides[0]}", "s", "end" if side and to_x(0) - 8 > left + text_width(sides[0]) else "start")
+    canvas.text(
+        min(to_x(0) - 8, right) if side else 0,
+        14,
+        f"← {sides[0]}",
+        "s",
+        "end" if side and to_x(0) - 8 > left + text_width(sides[0]) else "start",
+    )
     canvas.text(width, 14 if side else 32, f"{sides[1]} →", "s", "end")
     for index, bar in enumerate(bars):
         y = top + step * index + (4 if side else 26)

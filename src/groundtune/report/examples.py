@@ -112,9 +112,18 @@ def _answer(name: str, item: ItemResult, words: Words, data_tag: str) -> Html:
     sign = tag("span", "✓" if good else "✗", css="sign", aria_hidden="true")
     label = outcome(item)
     verdict = words.label(label) if label else words("yes" if good else "no")
-    head = tag("h4", join([words.approach(name), tag("span", join([sign, " ", verdict]), css="pill " + ("good" if good else "bad"))]))
+    head = tag(
+        "h4",
+        join(
+            [words.approach(name), tag("span", join([sign, " ", verdict]), css="pill " + ("good" if good else "bad"))]
+        ),
+    )
     output = item.output if len(item.output) <= _LONG else item.output[:_LONG] + "…"
-    body = tag("pre", marked(output, item.expected), lang=data_tag) if output.strip() else paragraph(words("example.empty"), "muted")
+    body = (
+        tag("pre", marked(output, item.expected), lang=data_tag)
+        if output.strip()
+        else paragraph(words("example.empty"), "muted")
+    )
     quotes = join(_quote(quote, item.expected, words, data_tag) for quote in item.citations[:3])
     return tag("div", join([head, body, quotes]), css="answer")
 

@@ -100,7 +100,10 @@ def volume(cost: CostReport, words: Words) -> Html:
             names = {"a": words.approach(point.challenger), "b": words.approach(point.incumbent)}
             marks.append(charts.Mark(point.value, words("chart.crossing", volume=words.count(point.value), **names)))
     shown = [0, _STEPS // 4, _STEPS // 2, 3 * _STEPS // 4, _STEPS - 1]
-    columns = [Column(words("approach_head")), *(Column(words("chart.at", volume=words.count(x[i])), True) for i in shown)]
+    columns = [
+        Column(words("approach_head")),
+        *(Column(words("chart.at", volume=words.count(x[i])), True) for i in shown),
+    ]
     fallback = table(words("chart.volume"), columns, [[c.name, *(words.money(c.y[i]) for i in shown)] for c in found])
 
     def draw(caption: Caption, width: float) -> str:
@@ -130,7 +133,9 @@ def tornado(cost: CostReport, words: Words) -> Html:
     desc = words.listed([f"{s.name} {s.low_words}{DASH}{s.high_words}" for s in shown])
 
     def draw(caption: Caption, width: float) -> str:
-        return charts.tornado(shown, bars[0].base, caption, money=words.axis_money, sides=sides, base_words=base, width=width)
+        return charts.tornado(
+            shown, bars[0].base, caption, money=words.axis_money, sides=sides, base_words=base, width=width
+        )
 
     return _picture("tornado", words, desc, draw, fallback)
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
+from groundtune.files import write_whole
 from groundtune.measure.results import Report
 from groundtune.report import examples, figures, verdict_part
 from groundtune.report.columns import METRICS, Comparison, better_of, comparison, metric_cell
@@ -15,7 +15,19 @@ from groundtune.verdict.cost import CostReport
 from groundtune.verdict.outcome import Verdict
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
-_NAV = ("verdict", "comparison", "charts", "others", "cost", "claims", "failures", "retrieval", "freshness", "examples", "provenance")
+_NAV = (
+    "verdict",
+    "comparison",
+    "charts",
+    "others",
+    "cost",
+    "claims",
+    "failures",
+    "retrieval",
+    "freshness",
+    "examples",
+    "provenance",
+)
 
 
 def write_html(
@@ -23,14 +35,13 @@ def write_html(
 ) -> Path:
     """Write the page; a reader of the old file never sees half of a new one. Returns the path."""
     target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    draft = target.with_name(target.name + ".part")
-    draft.write_text(render(report, verdict, cost, lang), encoding="utf-8")
-    os.replace(draft, target)
+    write_whole(target, render(report, verdict, cost, lang))
     return target
 
 
-def render(report: Report, verdict: Verdict | None = None, cost: CostReport | None = None, lang: str | None = None) -> str:
+def render(
+    report: Report, verdict: Verdict | None = None, cost: CostReport | None = None, lang: str | None = None
+) -> str:
     """The whole page as text."""
     words = Words.of(lang)
     sections = _sections(report, verdict, cost, words)
@@ -38,7 +49,9 @@ def render(report: Report, verdict: Verdict | None = None, cost: CostReport | No
     present = [n for n in _NAV if (n == "verdict" and verdict) or any(f'<section id="{n}"' in s for s in sections)]
     links = join(tag("li", tag("a", words(f"nav.{n}"), href=f"#{n}")) for n in present)
     brand = join([tag("b", "groundtune"), tag("span", report.project, css="project")])
-    top = tag("header", join([tag("div", brand, css="brand"), tag("time", _day(report.created), datetime=report.created)]))
+    top = tag(
+        "header", join([tag("div", brand, css="brand"), tag("time", _day(report.created), datetime=report.created)])
+    )
     body = [
         tag("a", words("skip"), css="skip", href="#main"),
         top,
@@ -58,14 +71,22 @@ def render(report: Report, verdict: Verdict | None = None, cost: CostReport | No
 
 def _sections(report: Report, verdict: Verdict | None, cost: CostReport | None, words: Words) -> list[Html]:
     metric = verdict.metric if verdict else "success"
-    charts = [figures.success(report, words, metric), figures.quality_and_cost(report, cost, words, metric) if cost else ""]
+    charts = [
+        figures.success(report, words, metric),
+        figures.quality_and_cost(report, cost, words, metric) if cost else "",
+    ]
     money = [verdict_part.money(verdict, cost, words)]
     money += [figures.volume(cost, words), figures.tornado(cost, words)] if cost else []
     failures = [figures.attribution(report, words), verdict_part.levers(verdict, words)]
     shown = examples.choose(report)
     cards = examples.render(shown, words, TAGS.get(report.language, report.language or "en"))
     return [
-        section("comparison", words("nav.comparison"), *_comparison(report, cost, words), lead=verdict_part.sizes(report, words)),
+        section(
+            "comparison",
+            words("nav.comparison"),
+            *_comparison(report, cost, words),
+            lead=verdict_part.sizes(report, words),
+        ),
         section("charts", words("nav.charts"), *charts),
         verdict_part.others(verdict, words),
         section("cost", words("nav.cost"), *money),
@@ -83,7 +104,9 @@ def _comparison(report: Report, cost: CostReport | None, words: Words) -> list[H
     parts = [_main_table(found, words)] if found.rows else []
     parts.append(paragraph(words("html_legend"), "muted"))
     skipped = [words("skipped", approach=title, reason=reason) for title, reason in found.skipped]
-    failed = [words("errors_in", approach=words.approach(a.name), count=a.errors) for a in report.approaches if a.errors]
+    failed = [
+        words("errors_in", approach=words.approach(a.name), count=a.errors) for a in report.approaches if a.errors
+    ]
     parts.append(bullets([*skipped, *failed, *report.notes], css="notes"))
     if report.contrasts:
         parts.append(details(words("differences"), _contrasts(report, words), "more"))
@@ -95,12 +118,26 @@ def _main_table(found: Comparison, words: Words) -> Html:
     columns = [Column(words("approach_head"))]
     for head in found.heads:
         arrow = "↑" if head.better == "high" else "↓"
-        columns.append(Column(join([tag("abbr", head.title, title=head.hint), tag("span", f" {arrow}", css="muted", aria_hidden="true")]), True))
+        columns.append(
+            Column(
+                join(
+                    [
+                        tag("abbr", head.title, title=head.hint),
+                        tag("span", f" {arrow}", css="muted", aria_hidden="true"),
+                    ]
+                ),
+                True,
+            )
+        )
     rows = []
     for row in found.rows:
         cells: list[object] = [row.title]
         for cell in row.cells:
-            star = tag("span", "★", css="star", title=words("best"), role="img", aria_label=words("best")) if cell.best else ""
+            star = (
+                tag("span", "★", css="star", title=words("best"), role="img", aria_label=words("best"))
+                if cell.best
+                else ""
+            )
             value = tag("b" if cell.best else "span", join([cell.text, star]), css="v")
             cells.append(join([value, tag("small", cell.detail)]) if cell.detail else value)
         rows.append(cells)
@@ -142,7 +179,9 @@ def _retrieval(report: Report, words: Words) -> Html:
     columns = [Column(words("found_head")), *(Column(words("at_depth", n=n), True) for n in depths)]
     rows = []
     for kind in dict.fromkeys(k.rpartition("@")[0] for k in report.retrieval if "@" in k):
-        rows.append([words.named("retrieval", kind), *(words.percent(report.retrieval.get(f"{kind}@{n}")) for n in depths)])
+        rows.append(
+            [words.named("retrieval", kind), *(words.percent(report.retrieval.get(f"{kind}@{n}")) for n in depths)]
+        )
     plain = {k: v for k, v in report.retrieval.items() if "@" not in k}
     lines = [f"{words.colon(words.named('retrieval', k))}{_number(v)}" for k, v in plain.items()]
     return join([table(words("nav.retrieval"), columns, rows) if rows else "", bullets(lines)])
@@ -159,7 +198,9 @@ def _provenance(report: Report, verdict: Verdict | None, words: Words) -> list[H
     rows = [[words(f"prov.{key}"), value] for key, value in facts if value]
     columns = [Column(words("setting_head")), Column(words("value_head"))]
     run = table(words("run_head"), columns, rows)
-    settings = table(words("settings"), columns, [[k, str(v)] for k, v in report.settings.items()]) if report.settings else ""
+    settings = (
+        table(words("settings"), columns, [[k, str(v)] for k, v in report.settings.items()]) if report.settings else ""
+    )
     parts = [verdict_part.provenance(verdict, words), details(words("run_head"), run, "more")]
     return [*parts, details(words("settings"), settings, "more") if settings else Html("")]
 

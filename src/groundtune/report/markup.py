@@ -21,7 +21,9 @@ def esc(text: object) -> Html:
 def tag(name: str, content: object = "", /, **attributes: object) -> Html:
     """``<name attributes>content</name>``; ``css`` is class, underscores become hyphens, None and False are left out."""
     given = {"class" if k == "css" else k.rstrip("_").replace("_", "-"): v for k, v in attributes.items()}
-    parts = [f' {k}="{escape(str(v))}"' if v is not True else f" {k}" for k, v in given.items() if v not in (None, False, "")]
+    parts = [
+        f' {k}="{escape(str(v))}"' if v is not True else f" {k}" for k, v in given.items() if v not in (None, False, "")
+    ]
     return Html(f"<{name}{''.join(parts)}>{esc(content)}</{name}>")
 
 

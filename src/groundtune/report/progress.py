@@ -21,7 +21,12 @@ class ProgressPrinter:
     """
 
     def __init__(
-        self, console: Console, lang: str | None = None, *, every: float = 15.0, clock: Callable[[], float] = time.monotonic
+        self,
+        console: Console,
+        lang: str | None = None,
+        *,
+        every: float = 15.0,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._console, self._words = console, Words.of(lang)
         self._every, self._clock = every, clock

@@ -22,9 +22,14 @@ from groundtune.verdict.outcome import Verdict
 
 STAR = "★"
 COLON = {"en": ": ", "zh-TW": "：", "ja": "："}
-_OPEN, _CLOSE = "「『（《〈【〔“‘([", "」』）》〉】〕”’)]、。，．：；！？ーぁぃぅぇぉっゃゅょァィゥェォッャュョ～…,.:;!?%％"
+_OPEN, _CLOSE = (
+    "「『（《〈【〔“‘([",
+    "」』）》〉】〕”’)]、。，．：；！？ーぁぃぅぇぉっゃゅょァィゥェォッャュョ～…,.:;!?%％",
+)
 # A piece is one ideograph or one word, with the opening marks before and the closing marks and spaces after it.
-_PIECE = re.compile(f"[{re.escape(_OPEN)}]*(?:[{CJK}]|[^\\s{CJK}{re.escape(_OPEN + _CLOSE)}]*)[{re.escape(_CLOSE)}]*(?: %)?[{re.escape(_CLOSE)}]*\\s*")
+_PIECE = re.compile(
+    f"[{re.escape(_OPEN)}]*(?:[{CJK}]|[^\\s{CJK}{re.escape(_OPEN + _CLOSE)}]*)[{re.escape(_CLOSE)}]*(?: %)?[{re.escape(_CLOSE)}]*\\s*"
+)
 
 
 def comparison_table(report: Report, lang: str | None = None, cost: CostReport | None = None) -> Table:
@@ -33,9 +38,7 @@ def comparison_table(report: Report, lang: str | None = None, cost: CostReport |
     return _by_approach(comparison(report, words, cost))
 
 
-def print_comparison(
-    report: Report, console: Console, lang: str | None = None, cost: CostReport | None = None
-) -> None:
+def print_comparison(report: Report, console: Console, lang: str | None = None, cost: CostReport | None = None) -> None:
     """The table (turned over where the terminal is narrow), what was skipped, and the paired differences."""
     words = Words.of(lang)
     table = comparison(report, words, cost)
@@ -47,7 +50,9 @@ def print_comparison(
         say_line(words("legend", star=STAR), console, style="dim")
     for title, reason in table.skipped:
         say_line(words("skipped", approach=title, reason=reason), console, style="yellow")
-    failed = [words("errors_in", approach=words.approach(a.name), count=a.errors) for a in report.approaches if a.errors]
+    failed = [
+        words("errors_in", approach=words.approach(a.name), count=a.errors) for a in report.approaches if a.errors
+    ]
     for line in failed:
         say_line(line, console, style="yellow")
     if report.contrasts:
@@ -134,9 +139,17 @@ def print_verdict(verdict: Verdict, console: Console, lang: str | None = None, *
     _list(verdict_heading("reasons", words), [s.text(words.lang) for s in verdict.reasons], console, numbered=True)
     others = [f"{words.approach(r.approach)}{COLON[words.lang]}{r.reason.text(words.lang)}" for r in verdict.rejected]
     _list(verdict_heading("rejected", words), others, console)
-    _list(verdict_heading("gates", words), [g.sentence.text(words.lang) for g in verdict.gates if full or g.excludes], console)
+    _list(
+        verdict_heading("gates", words),
+        [g.sentence.text(words.lang) for g in verdict.gates if full or g.excludes],
+        console,
+    )
     _list(verdict_heading("claims", words), [c.sentence.text(words.lang) for c in verdict.claims], console)
-    _list(verdict_heading("flips", words), [f.sentence.text(words.lang) for f in verdict.flips if full or not f.cost_only], console)
+    _list(
+        verdict_heading("flips", words),
+        [f.sentence.text(words.lang) for f in verdict.flips if full or not f.cost_only],
+        console,
+    )
     _list(verdict_heading("next", words), [s.text(words.lang) for s in verdict.next_steps], console, numbered=True)
     for name in ("measured", "assumed", "priced") if full else ():
         _list(verdict_heading(name, words), [s.text(words.lang) for s in getattr(verdict, name)], console)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rich.cells import cell_len
+
 from groundtune.measure.results import ApproachResult, Report
-from groundtune.messages import catalogue, say
+from groundtune.messages import say
 from groundtune.report.markup import Column, Html, bullets, details, join, paragraph, section, table, tag
 from groundtune.report.words import DASH, Words, signed
 from groundtune.verdict.cost import CostReport
@@ -13,6 +15,7 @@ from groundtune.verdict.outcome import Claim, Level, Verdict
 from groundtune.verdict.sentence import Sentence
 
 _DOTS = {Level.FIRM: "●●●", Level.PROVISIONAL: "●●○", Level.INCONCLUSIVE: "●○○"}
+_SHORT = 60  # cells of a headline that is set large
 _SIGNS = {"holds": "✓", "does_not_hold": "✗", "undecided": "?", "not_measured": DASH}
 
 
@@ -30,8 +33,12 @@ def hero(report: Report, verdict: Verdict | None, cost: CostReport | None, words
     """The top of the page, to be read in two minutes."""
     if verdict is None:
         return tag("section", join([tag("h1", report.project), paragraph(sizes(report, words), "lead")]), css="hero")
+    headline = verdict.headline.text(words.lang)
     badge = join([tag("span", _DOTS[verdict.level], aria_hidden="true"), " ", words(f"level.{verdict.level}")])
-    head = [paragraph(badge, f"badge {verdict.level}"), tag("h1", verdict.headline.text(words.lang))]
+    head = [
+        paragraph(badge, f"badge {verdict.level}"),
+        tag("h1", headline, css="long" if cell_len(headline) > _SHORT else ""),
+    ]
     head += [paragraph(verdict.confidence.text(words.lang), "lead"), _facts(report, verdict, cost, words)]
     left = [tag("h2", heading("reasons", words)), bullets(said(verdict.reasons, words), ordered=True, css="why")]
     steps = said(verdict.next_steps, words)
@@ -42,7 +49,11 @@ def hero(report: Report, verdict: Verdict | None, cost: CostReport | None, words
     left += [details(words("more", count=len(flips) - 4), bullets(flips[4:]))] if len(flips) > 4 else []
     columns = tag("div", join([tag("div", join(left)), tag("div", join(right))]), css="two")
     disagree = said(verdict.disagreements, words)
-    note = tag("div", join([tag("h2", heading("disagreements", words)), bullets(disagree)]), css="note") if disagree else ""
+    note = (
+        tag("div", join([tag("h2", heading("disagreements", words)), bullets(disagree)]), css="note")
+        if disagree
+        else ""
+    )
     return tag("section", join([*head, columns, note]), css="hero", id="verdict", aria_label=words("nav.verdict"))
 
 
@@ -66,7 +77,13 @@ def _facts(report: Report, verdict: Verdict, cost: CostReport | None, words: Wor
     if result.latency_p50 is not None:
         slow = words("fact.latency_detail", value=words.seconds(result.latency_p95))
         facts.append((words("fact.latency"), words.seconds(result.latency_p50), slow))
-    facts.append((words("fact.items"), words.count(verdict.n), words("fact.items_detail", documents=words.count(report.documents))))
+    facts.append(
+        (
+            words("fact.items"),
+            words.count(verdict.n),
+            words("fact.items_detail", documents=words.count(report.documents)),
+        )
+    )
     cells = [join([tag("dt", t), tag("dd", join([tag("b", v), tag("small", d)]))]) for t, v, d in facts]
     return tag("dl", join(tag("div", cell) for cell in cells), css="facts")
 
@@ -84,7 +101,9 @@ def others(verdict: Verdict | None, words: Words) -> Html:
     if verdict is None:
         return Html("")
     columns = [Column(words("approach_head")), Column(words("cause_head")), Column(words("reason_head"))]
-    rows = [[words.approach(r.approach), words.named("cause", r.cause), r.reason.text(words.lang)] for r in verdict.rejected]
+    rows = [
+        [words.approach(r.approach), words.named("cause", r.cause), r.reason.text(words.lang)] for r in verdict.rejected
+    ]
     rejected = table(heading("rejected", words), columns, rows) if rows else Html("")
     gates = [
         join([g.sentence.text(words.lang), " ", tag("small", words("rule", id=g.rule.id, strength=words.named("strength", g.rule.strength),
@@ -99,7 +118,12 @@ def claims(verdict: Verdict | None, words: Words) -> Html:
     """What the article says, and what was measured here."""
     if verdict is None or not verdict.claims:
         return Html("")
-    columns = [Column(words("claim_head")), Column(words("standing_head")), Column(words("measured_head")), Column(words("n"), True)]
+    columns = [
+        Column(words("claim_head")),
+        Column(words("standing_head")),
+        Column(words("measured_head")),
+        Column(words("n"), True),
+    ]
     rows = [_claim(claim, words) for claim in verdict.claims]
     return section("claims", words("nav.claims"), table(words("nav.claims"), columns, rows), lead=words("claims_lead"))
 
@@ -107,12 +131,21 @@ def claims(verdict: Verdict | None, words: Words) -> Html:
 def _claim(claim: Claim, words: Words) -> list[object]:
     text = capital(say(f"verdict.claim.{claim.id}", lang=words.lang))
     standing = words(f"standing.{claim.standing}")
-    pill = tag("span", join([tag("span", _SIGNS[claim.standing], aria_hidden="true"), " ", standing]), css=f"pill s-{claim.standing}")
+    pill = tag(
+        "span",
+        join([tag("span", _SIGNS[claim.standing], aria_hidden="true"), " ", standing]),
+        css=f"pill s-{claim.standing}",
+    )
     if claim.difference is None or claim.low is None or claim.high is None:
         return [text, pill, DASH, DASH]
     pair = f"{words.approach(claim.a)} − {words.approach(claim.b)}"
     size = f"{words.points(claim.difference)} [{signed(claim.low * 100)}, {signed(claim.high * 100)}]"
-    return [text, pill, join([tag("b", size), tag("small", f"{words.metric(claim.metric)}{words('sep')}{pair}")]), str(claim.n)]
+    return [
+        text,
+        pill,
+        join([tag("b", size), tag("small", f"{words.metric(claim.metric)}{words('sep')}{pair}")]),
+        str(claim.n),
+    ]
 
 
 def levers(verdict: Verdict | None, words: Words) -> Html:
@@ -165,8 +198,3 @@ def provenance(verdict: Verdict | None, words: Words) -> Html:
 def capital(text: str) -> str:
     """The text beginning with a capital."""
     return text[:1].upper() + text[1:]
-
-
-def has(key: str) -> bool:
-    """Whether there is a sentence of that name."""
-    return key in catalogue("en")

@@ -101,7 +101,7 @@ def _load(path: Path, convert: Callable[[Line], Item]) -> tuple[Item, ...]:
         try:
             item = convert(line)
         except _Bad as bad:
-            problems.append((line.number, say(f"tuning.line.{bad.key}", **bad.params)))
+            problems.append((line.number, say(f"tuning.line.{bad.key}", None, **bad.params)))
             continue
         if item.id in seen:
             problems.append((line.number, say("tuning.line.id_twice", id=item.id, other=seen[item.id])))

@@ -12,6 +12,7 @@ from groundtune.verdict.tco import Array, CostInputs, Point, PriceCurve, rates, 
 
 # Volumes vary by factors, so they are drawn lognormal; the rest triangular.
 LOGNORMAL = ("queries_per_month", "retrieved_tokens", "output_tokens", "retrains")
+RESAMPLES = 1000  # of the measured items; each money draw takes one of them
 _FACTORS = {
     "queries_per_month": (0.3, 3.0), "retrieved_tokens": (0.5, 2.0), "output_tokens": (0.5, 2.0),
     "retrains": (0.5, 2.0), "setup_rag": (0.5, 2.0), "setup_finetune": (0.5, 2.0), "training": (0.5, 2.0),
@@ -138,8 +139,10 @@ def bootstrap(inputs: CostInputs, generator: np.random.Generator) -> dict[str, A
         membership[index[label], item] = 1.0
     table = np.stack([np.asarray(inputs.scores[name], dtype=float) for name in names], axis=1)
     sums, sizes = membership @ table, membership.sum(axis=1)
-    weights = generator.multinomial(len(index), np.full(len(index), 1 / len(index)), size=inputs.draws)
+    count = min(inputs.draws, RESAMPLES)
+    weights = generator.multinomial(len(index), np.full(len(index), 1 / len(index)), size=count)
     means = (weights @ sums) / (weights @ sizes)[:, None]
+    means = means[generator.integers(0, count, size=inputs.draws)]
     return {name: means[:, i] for i, name in enumerate(names)}
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from groundtune import registry
 from groundtune.config import CompareSection, Config, FormatSection, ModelsSection, ProjectSection, RetrievalSection
+from groundtune.errors import ModelUnreachable
 from groundtune.models.fake import extract
 from groundtune.types import Generation, Usage
 
@@ -42,7 +43,8 @@ CALLS = "calls.log"
 class HouseModel:
     """Answers in JSON from the passage that fits the question best; without passages it makes something up.
 
-    Each call is written to ``log``; ``style`` is ``json`` or ``prose`` (the JSON stands in a sentence).
+    Each call is written to ``log``; ``style`` is ``json``, ``prose`` (the JSON stands in a
+    sentence) or ``gone`` (nobody answers).
     """
 
     def __init__(self, name: str) -> None:
@@ -54,6 +56,8 @@ class HouseModel:
         with open(self._log, "a", encoding="utf-8") as log:
             log.write(question + "\n")
             log.flush()
+        if self._style == "gone":
+            raise ModelUnreachable("core.file_missing", path="the server")
         time.sleep(float(os.environ.get("HOUSE_SECONDS", "0")))
         sentence = extract(messages)
         found = re.search(r"\d+ (?:days|weeks|pounds|pence|months|minutes)", sentence)

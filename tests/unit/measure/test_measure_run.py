@@ -13,6 +13,7 @@ import pytest
 from measure_project import SCHEMA, calls, changed, make_project, project_config, register
 
 from groundtune.errors import ConfigError, DataError, ModelUnreachable
+from groundtune.measure.answering import GIVE_UP_AFTER
 from groundtune.measure.context_size import measure_context
 from groundtune.measure.results import METRICS, Report
 from groundtune.measure.run import compare, write_report_json
@@ -195,11 +196,35 @@ def test_progress_reaches_the_end_of_every_stage(config):
     assert (last.done, last.seconds_left) == (last.total, 0.0)
 
 
-def test_an_unreachable_model_is_one_sentence(config):
-    gone = changed(config, "models", base="openai:some-model")
-    with pytest.raises((ModelUnreachable, Exception)) as caught:
-        compare(gone, approaches=["prompt"])
-    assert hasattr(caught.value, "sentence")
+def test_an_unreachable_model_stops_the_comparison_after_a_few_tries(config):
+    with pytest.raises(ModelUnreachable):
+        compare(project_config(config.folder, "gone"))
+    assert len(calls(config)) == GIVE_UP_AFTER
+
+
+def test_several_workers_report_the_same(config):
+    one = compare(config)
+    several = compare(config, refresh=True, workers=3)
+    assert [a.metrics for a in several.approaches] == [a.metrics for a in one.approaches]
+    assert [i.id for i in several.approach("rag").items] == [i.id for i in one.approach("rag").items]
+
+
+@pytest.mark.tune
+@pytest.mark.slow
+def test_a_tuned_approach_is_trained_once_and_resumes(config, tmp_path):
+    pytest.importorskip("peft")
+    sys.path.insert(0, str(Path(__file__).parent.parent / "tuning"))
+    from tiny_llama import make_base
+
+    tuned = changed(config, "models", base=f"hf:{make_base(tmp_path / 'base')}")
+    tuned = changed(changed(tuned, "tuning", epochs=1), "compare", max_questions=2, max_answer_tokens=8, held_out=0.0)
+    first = compare(tuned, approaches=["prompt", "finetune"])
+    finetune = first.approach("finetune")
+    assert finetune.skipped == ""
+    assert finetune.items and finetune.errors == 0
+    assert finetune.fit_seconds > 0
+    assert compare(tuned, approaches=["finetune"]).approach("finetune").items == finetune.items  # same seconds: cached
+    assert len(list((config.state / "adapters").iterdir())) == 1
 
 
 @pytest.mark.parametrize(

@@ -76,7 +76,9 @@ def test_clusters_widen_the_interval():
 def test_equal_values_in_few_clusters_are_not_certainty():
     found = stats.estimate([1.0] * 60, [str(i % 3) for i in range(60)])
     assert found.value == found.high == 1.0
-    assert found.low == pytest.approx(stats.wilson(3, 3)[0])
+    size = 60 / (1 + 19 * stats.ASSUMED_CORRELATION)
+    assert found.low == pytest.approx(stats.wilson(size, size)[0])
+    assert found.low < stats.estimate([1.0] * 60).low
 
 
 def test_coverage_with_few_clusters():

@@ -81,7 +81,11 @@ def make_item(approach: str, index: int, lang: str, seed: int) -> ItemResult:
     knows, formed, refuses, over, seconds, tokens_in, tokens_out = SKILL[approach]
     question, answer, source, article, old = FACTS[lang][index % 6]
     valid = rng.random() < formed
-    usage = {"input_tokens": tokens_in + index % 7, "output_tokens": tokens_out, "seconds": seconds * (0.7 + rng.random())}
+    usage = {
+        "input_tokens": tokens_in + index % 7,
+        "output_tokens": tokens_out,
+        "seconds": seconds * (0.7 + rng.random()),
+    }
     common = {"id": f"q-{index:03d}", "part": "question", "group": f"doc-{index % 16}", **usage}
     if index % 6 == 5:
         refused = rng.random() < refuses
@@ -131,7 +135,9 @@ def make_report(lang: str = "en", count: int = 120, seed: int = 1, *, evil: bool
     results = [make_approach(name, lang, count, seed) for name in SKILL]
     contrasts = declared_contrasts([r for r in results if r.name != skip])
     if skip:
-        results = [ApproachResult(r.name, r.model, skipped="Torch is missing.") if r.name == skip else r for r in results]
+        results = [
+            ApproachResult(r.name, r.model, skipped="Torch is missing.") if r.name == skip else r for r in results
+        ]
     names = {"en": "Wrenfold Instruments", "zh-TW": "穗嶺車業", "ja": "白稜ギア"}
     report = Report(
         project=names[lang], language=lang, created="2026-11-23T17:05:00+00:00", version="0.1.0",
@@ -149,14 +155,25 @@ def make_report(lang: str = "en", count: int = 120, seed: int = 1, *, evil: bool
 
 def poisoned(report: Report) -> Report:
     """The same report with markup in every text that comes from data."""
+
     def item(i: ItemResult) -> ItemResult:
         quotes = tuple(Quote(EVIL, q.start, q.end, EVIL, EVIL, EVIL) for q in i.citations)
-        return ItemResult(**{**_plain(i), "question": EVIL, "expected": EVIL, "output": EVIL, "citations": quotes, "id": i.id})
+        return ItemResult(
+            **{**_plain(i), "question": EVIL, "expected": EVIL, "output": EVIL, "citations": quotes, "id": i.id}
+        )
 
     results = tuple(
-        ApproachResult(**{**_plain(a), "items": tuple(item(i) for i in a.items), "model": EVIL}) for a in report.approaches
+        ApproachResult(**{**_plain(a), "items": tuple(item(i) for i in a.items), "model": EVIL})
+        for a in report.approaches
     )
-    texts = {"project": EVIL, "base_model": EVIL, "reader": EVIL, "notes": (EVIL,), "settings": {EVIL: EVIL}, "created": EVIL}
+    texts = {
+        "project": EVIL,
+        "base_model": EVIL,
+        "reader": EVIL,
+        "notes": (EVIL,),
+        "settings": {EVIL: EVIL},
+        "created": EVIL,
+    }
     return Report(**{**_plain(report), "approaches": results, **texts})
 
 

@@ -22,7 +22,9 @@ def money(value: float) -> str:
 
 def draw(kind: str, width: float) -> str:
     if kind == "intervals":
-        rows = [charts.IntervalRow(n, 0.1 + i / 5, i / 5, 0.3 + i / 5, "30% (10–50%)", "a-rag") for i, n in enumerate(NAMES)]
+        rows = [
+            charts.IntervalRow(n, 0.1 + i / 5, i / 5, 0.3 + i / 5, "30% (10–50%)", "a-rag") for i, n in enumerate(NAMES)
+        ]
         return charts.intervals(rows, CAPTION, width)
     if kind == "scatter":
         points = [charts.ScatterPoint(n, 10.0**i, 0.5, 0.4, 0.6, i % 2 == 0) for i, n in enumerate(NAMES)]
@@ -30,10 +32,14 @@ def draw(kind: str, width: float) -> str:
     if kind == "lines":
         curves = [charts.Curve(n, (10.0, 100.0, 5000.0), (1.0 + i, 5.0, 80.0 * (i + 1))) for i, n in enumerate(NAMES)]
         marks = [charts.Mark(20.0, NASTY), charts.Mark(4900.0, "planned")]
-        return charts.lines(curves, marks, CAPTION, x_format=money, y_format=money, x_title=NASTY, y_title="y", width=width)
+        return charts.lines(
+            curves, marks, CAPTION, x_format=money, y_format=money, x_title=NASTY, y_title="y", width=width
+        )
     if kind == "tornado":
         bars = [charts.RangeBar(n, -50.0 * i, 100.0 / (i + 1), "1", "9", "⚑" if i else "") for i, n in enumerate(NAMES)]
-        return charts.tornado(bars, 20.0, CAPTION, money=money, sides=(NASTY, "B cheaper"), base_words="base", width=width)
+        return charts.tornado(
+            bars, 20.0, CAPTION, money=money, sides=(NASTY, "B cheaper"), base_words="base", width=width
+        )
     parts = [charts.StackPart(str(i), n, f"l-{i}") for i, n in enumerate(NAMES)]
     rows2 = [charts.StackRow(n, {"0": 50.0, "1": float(i), "2": 0.0}) for i, n in enumerate(NAMES)]
     return charts.stacked(rows2, parts, CAPTION, value=lambda v: f"{v:.0f}", width=width)

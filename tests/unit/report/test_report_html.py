@@ -71,7 +71,9 @@ def test_the_page_is_well_formed_and_in_its_language(pages: dict[str, str], lang
 def test_the_page_fetches_nothing_and_runs_nothing(pages: dict[str, str], lang: str) -> None:
     text, page = pages[lang], Page(pages[lang])
     assert not re.search(r"(?:https?:)?//[\w.-]+\.\w", text)
-    assert not {"script", "link", "iframe", "object", "embed", "img", "base", "form"} & {tag for tag, _ in page.elements}
+    assert not {"script", "link", "iframe", "object", "embed", "img", "base", "form"} & {
+        tag for tag, _ in page.elements
+    }
     assert "@import" not in text and "url(" not in text
     for _, attrs in page.elements:
         assert not any(name.startswith("on") or name in ("src", "srcset", "action", "style") for name in attrs)
@@ -137,7 +139,15 @@ def test_document_text_is_data_and_never_markup() -> None:
 
 def test_provenance_is_named(pages: dict[str, str]) -> None:
     text = "".join(Page(pages["en"]).words)
-    for part in ("builtin:base", "builtin:reader", "5f2c9a7e11d04b6c", "0.1.0", "2026-11-23", "context_sentences", "16 source"):
+    for part in (
+        "builtin:base",
+        "builtin:reader",
+        "5f2c9a7e11d04b6c",
+        "0.1.0",
+        "2026-11-23",
+        "context_sentences",
+        "16 source",
+    ):
         assert part in text
 
 

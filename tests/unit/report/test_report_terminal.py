@@ -123,7 +123,9 @@ def test_a_log_gets_few_plain_lines() -> None:
     progress(Console(file=out, width=80), STEPS)
     lines = out.getvalue().splitlines()
     assert len(lines) == 3 and "\r" not in out.getvalue() and "\x1b" not in out.getvalue()
-    assert lines[1].startswith("Answering with RAG") and lines[1].endswith("1/50  about 49 s left") and "50/50" in lines[2]
+    assert (
+        lines[1].startswith("Answering with RAG") and lines[1].endswith("1/50  about 49 s left") and "50/50" in lines[2]
+    )
 
 
 def test_a_log_hears_again_after_a_while() -> None:
