@@ -83,7 +83,7 @@ def _check_chunks(
     for held, body, start, end, fingerprint, title, heading, label, words in rows:
         if held != version or text[start:end] != body or digest(body) != fingerprint:
             chunks.add(document_id)
-        elif words != body_terms(body) or label != label_terms(title, heading):
+        elif words != body_terms(body, title) or label != label_terms(title, heading):
             terms.add(document_id)
 
 
@@ -117,7 +117,7 @@ def rebuild_lexical(connection: apsw.Connection) -> None:
     """Terms of every chunk from its text, then the whole index from the terms; stray vectors go."""
     rows = fetch(connection, "SELECT rowid, text, title, heading FROM chunks")
     for row, text, title, heading in rows:
-        body = body_terms(text)
+        body = body_terms(text, title)
         values = (label_terms(title, heading), body, body.count(" ") + 1 if body else 0, row)
         connection.execute("UPDATE chunks SET label_terms = ?, body_terms = ?, length = ? WHERE rowid = ?", values)
     connection.execute("INSERT INTO lexical (lexical) VALUES ('rebuild')")

@@ -16,7 +16,7 @@ from groundtune.store.evidence import Query, is_cjk_term
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """``near``: neighbouring Latin query terms that stand close together; ``window``: idf of different query terms
+    """``near``: neighbouring query terms (not both CJK bigrams) that stand close together; ``window``: idf of different query terms
     inside ``width`` consecutive terms; ``coverage``: idf of different CJK terms anywhere; ``label``: of terms in the
     title or heading.
     """
@@ -66,7 +66,7 @@ def score(
     pairs = {
         (a, b): (worth[a] + worth[b]) / 2
         for a, b in zip(query.terms, query.terms[1:], strict=False)
-        if a != b and not is_cjk_term(a) and not is_cjk_term(b)
+        if a != b and not (is_cjk_term(a) and is_cjk_term(b))
     }
     scored = [(c.row, _score_one(c, worth, repeats, pairs, statistics.mean_length, weights)) for c in candidates]
     return sorted(scored, key=lambda pair: (-pair[1], pair[0]))

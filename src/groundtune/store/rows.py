@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from groundtune.store.schema import fetch
 from groundtune.store.vectors import to_blob
+from groundtune.text.normalise import squeeze
 from groundtune.text.tokenise import search_terms
 from groundtune.types import Chunk
 
@@ -22,9 +23,13 @@ def to_chunk(row: tuple[Any, ...]) -> Chunk:
     return Chunk(*row)
 
 
-def body_terms(text: str) -> str:
-    """Search terms of a chunk's text, joined by spaces."""
-    return " ".join(search_terms(text))
+def body_terms(text: str, title: str) -> str:
+    """Search terms of a chunk's text, joined by spaces. A first line that is the document's title is left out: every
+    chunk has the title in its label, and the opening chunk would win each query that names the document.
+    """
+    first, _, rest = text.partition("\n")
+    repeats = first.startswith("#") and squeeze(first.lstrip("#")) == title
+    return " ".join(search_terms(rest if repeats else text))
 
 
 def label_terms(title: str, heading: str) -> str:
@@ -34,7 +39,7 @@ def label_terms(title: str, heading: str) -> str:
 
 def insert_chunk(connection: apsw.Connection, chunk: Chunk, ordinal: int, vector: NDArray[Any] | None) -> None:
     """Add a chunk to ``chunks``, ``lexical`` and ``vectors``."""
-    label, body = label_terms(chunk.title, chunk.heading), body_terms(chunk.text)
+    label, body = label_terms(chunk.title, chunk.heading), body_terms(chunk.text, chunk.title)
     connection.execute(
         "INSERT INTO chunks (id, document_id, ordinal, version, text, start, end, digest, title, heading, page,"
         " label_terms, body_terms, length) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",

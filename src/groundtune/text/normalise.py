@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from groundtune.text.scripts import CJK
+
 _VARIANTS = str.maketrans(
     {"臺": "台", "裏": "裡", "爲": "為", "衆": "眾", "峯": "峰", "羣": "群", "牀": "床", "麪": "麵"}
 )
 _SPACE = re.compile(r"\s+")
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
-_UNIT = re.compile(r"[\u3400-\u9fff\uf900-\ufaff\u3041-\u30ff\uac00-\ud7af々〇]|[^\W_]+", re.UNICODE)
+_UNIT = re.compile(f"[{CJK}]|[^\\W_{CJK}]+", re.UNICODE)
 
 
 def fold(text: str) -> str:

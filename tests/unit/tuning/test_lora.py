@@ -19,7 +19,8 @@ from groundtune.tuning.trainer import make_trainer
 from groundtune.types import Example, Message
 
 pytestmark = pytest.mark.tune
-FAST = TuningSection(epochs=20, learning_rate=5e-3, rank=8)
+FAST = TuningSection(epochs=12, learning_rate=8e-3, rank=8)  # 60 steps
+SHORT = TuningSection(epochs=5, learning_rate=5e-3, rank=8)  # 25 steps, a checkpoint every 5
 
 
 def toy(count=40, start=0):
@@ -60,7 +61,7 @@ def test_trained_model_answers_held_out_inputs_in_the_format(tiny_base, tmp_path
     texts = write_as(adapter.path, tiny_base, held_out)
     form = re.compile(r'\{"is": "[a-z]+"\}<\|end\|>')
     assert sum(form.fullmatch(text) is not None for text in texts) >= 9, texts
-    assert [p.step for p in seen] == list(range(1, 101)) and seen[-1].steps == 100 and seen[-1].seconds_left == 0
+    assert [p.step for p in seen] == list(range(1, 61)) and seen[-1].steps == 60 and seen[-1].seconds_left == 0
     assert not (tmp_path / "a" / "checkpoints").exists()
     assert Adapters(tmp_path).list() == {"a": adapter}
     again = LoraTrainer(FAST, progress=lambda _: pytest.fail("trained again"))
@@ -77,7 +78,7 @@ def test_only_the_answer_and_its_end_token_are_trained(tiny_base):
         assert row.labels[: -row.trained] == (rows.IGNORED,) * (len(row.input_ids) - row.trained)
     check = LoraTrainer(FAST).preflight(toy(), tiny_base)
     assert check.trained == '{"is": "red"}<|end|>' and check.text.endswith(check.trained)
-    assert check.end_token == "<|end|>" and check.steps == 100 and check.dropped == 0
+    assert check.end_token == "<|end|>" and check.steps == 60 and check.dropped == 0
 
 
 def test_end_token_is_added_when_the_template_writes_none(tmp_path):
@@ -140,12 +141,12 @@ def test_loss_is_that_of_trl_and_padding_does_not_change_it(tiny_base, tmp_path)
 _KILLED = """
 import os, signal, sys
 sys.path[:0] = {path!r}
-from test_lora import FAST, toy
+from test_lora import SHORT, toy
 from groundtune.tuning.lora import LoraTrainer
 def watch(progress):
     if progress.step == {step}:
         os.kill(os.getpid(), signal.SIGKILL)
-LoraTrainer(FAST, progress=watch).train(toy(), base={base!r}, out={out!r})
+LoraTrainer(SHORT, progress=watch).train(toy(), base={base!r}, out={out!r})
 """
 
 
@@ -153,7 +154,7 @@ def test_killed_run_resumes_to_the_same_weights(tiny_base, tmp_path):
     import numpy as np
 
     out, whole = str(tmp_path / "killed"), str(tmp_path / "whole")
-    script = _KILLED.format(path=[str(Path(__file__).parent)], step=57, base=tiny_base, out=out)
+    script = _KILLED.format(path=[str(Path(__file__).parent)], step=17, base=tiny_base, out=out)
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     killed = subprocess.run([sys.executable, "-W", "ignore", "-c", script], env=environment, capture_output=True)
     assert killed.returncode == -signal.SIGKILL, killed.stderr[-2000:]
@@ -162,9 +163,9 @@ def test_killed_run_resumes_to_the_same_weights(tiny_base, tmp_path):
     broken.mkdir()
     (broken / "trainer_state.json").write_text('{"global_st')
     steps = []
-    resumed = LoraTrainer(FAST, progress=lambda p: steps.append(p.step)).train(toy(), base=tiny_base, out=out)
-    straight = LoraTrainer(FAST).train(toy(), base=tiny_base, out=whole)
-    assert steps[0] == 51 and steps[-1] == 100
+    resumed = LoraTrainer(SHORT, progress=lambda p: steps.append(p.step)).train(toy(), base=tiny_base, out=out)
+    straight = LoraTrainer(SHORT).train(toy(), base=tiny_base, out=whole)
+    assert steps[0] == 16 and steps[-1] == 25
     assert resumed.digest == straight.digest
     ours, theirs = weights(out), weights(whole)
     assert ours.keys() == theirs.keys()
@@ -172,11 +173,11 @@ def test_killed_run_resumes_to_the_same_weights(tiny_base, tmp_path):
 
 
 def test_early_stopping_keeps_the_best(tiny_base, tmp_path):
-    settings = TuningSection(epochs=40, learning_rate=2e-2, rank=8)
+    settings = TuningSection(epochs=20, learning_rate=2e-2, rank=8)
     wrong = [Example((*e.prompt, Message("assistant", "red green blue black")), id=e.id) for e in toy(10, start=45)]
     trainer = LoraTrainer(settings, held_out=wrong)
     adapter = trainer.train(toy(), base=tiny_base, out=str(tmp_path / "a"))
-    assert int(str(adapter.settings["steps"])) < 200
+    assert int(str(adapter.settings["steps"])) < 100
     assert json.loads((tmp_path / "a" / "adapter.json").read_text())["digest"] == adapter.digest
 
 
