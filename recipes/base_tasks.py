@@ -13,7 +13,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from corpus import LANGUAGES, Article, Paragraph, articles, paragraphs
+from corpus import LANGUAGES, Article, articles, paragraphs
 
 from groundtune.text.prompts import Shown, label, render
 from groundtune.text.sentences import sentence_spans

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import torch
 from base_init import prime
-from base_tasks import Tasks, chat, locate
+from base_tasks import Tasks, chat
 from corpus import LANGUAGES
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast

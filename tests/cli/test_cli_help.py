@@ -65,7 +65,9 @@ def test_every_sentence_that_the_command_line_says_exists() -> None:
     keys = set(messages.catalogue("en"))
     for folder in ("cli", "serve", "interop"):
         for path in (source / folder).glob("*.py"):
-            for key in re.findall(r'"((?:cli|serve|interop|settings)\.[a-z_.]*[a-z])"', path.read_text(encoding="utf-8")):
+            for key in re.findall(
+                r'"((?:cli|serve|interop|settings)\.[a-z_.]*[a-z])"', path.read_text(encoding="utf-8")
+            ):
                 assert key in keys, f"{path.name}: {key}"
 
 

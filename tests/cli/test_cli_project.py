@@ -21,7 +21,10 @@ QUESTIONS = [
 
 
 def example(number: int) -> dict[str, Any]:
-    turns = [{"role": "user", "content": f"Question number {number}?"}, {"role": "assistant", "content": f"Answer {number}."}]
+    turns = [
+        {"role": "user", "content": f"Question number {number}?"},
+        {"role": "assistant", "content": f"Answer {number}."},
+    ]
     return {"messages": turns}
 
 
@@ -78,7 +81,11 @@ def test_lint(groundtune: Cli, make_project: Callable[..., Path]) -> None:
     table = groundtune.json("lint", "-C", root)
     assert table["advice"] == "retrieval" and table["knowledge_share"] == 0.9
     result = groundtune.run("lint", "-C", root, "--lang", "zh-TW")
-    assert "leave.md" in result.stdout and "處理方式" in result.stdout and result.exit_code == (1 if table["errors"] else 0)
+    assert (
+        "leave.md" in result.stdout
+        and "處理方式" in result.stdout
+        and result.exit_code == (1 if table["errors"] else 0)
+    )
 
 
 def test_lint_without_documents(groundtune: Cli, project: Path) -> None:
@@ -156,13 +163,23 @@ def test_cost_alone_and_with_flags(groundtune: Cli) -> None:
     few = groundtune.json("cost", "--queries-per-month", "100")
     many = groundtune.json("cost", "--queries-per-month", "1000000", "--horizon-months", "24")
     assert (few["inputs"]["queries_per_month"], many["inputs"]["horizon_months"]) == (100, 24)
-    total = {name: {a["name"]: a["total"] for a in table["approaches"]} for name, table in (("few", few), ("many", many))}
+    total = {
+        name: {a["name"]: a["total"] for a in table["approaches"]} for name, table in (("few", few), ("many", many))
+    }
     assert total["few"]["rag"] < total["many"]["rag"]
     assert "hosting" in groundtune.fails("cost", "--hosting", "moon", code=2)
 
 
 def test_advise_by_flags_toml_and_questions(groundtune: Cli, project: Path) -> None:
-    flags = ("--knowledge-location", "none", "--fixed-format-or-tone", "--task-regularity", "fixed", "--examples-count", "500")
+    flags = (
+        "--knowledge-location",
+        "none",
+        "--fixed-format-or-tone",
+        "--task-regularity",
+        "fixed",
+        "--examples-count",
+        "500",
+    )
     assert groundtune.json("advise", *flags)["first"] == "few-shot"
     assert groundtune.json("advise", "-C", project)["interview"]["examples_count"] == 12
     asked = groundtune.run("advise", "--ask", "--lang", "ja", input="9\n5\nはい\n\n\n\n\n\n\n\n\n")

@@ -37,9 +37,13 @@ def require_documents(project: Project) -> None:
 
 def describe(answer: Answer) -> str:
     """The answer, then each citation with document, heading and quote."""
-    lines = [say("cli.ask.abstained") if answer.abstained and not answer.text else answer.text]
-    if answer.citations:
-        lines += ["", say("cli.ask.sources")]
+    text = say("cli.ask.abstained") if answer.abstained and not answer.text else answer.text
+    return "\n".join([text, *(["", sources(answer)] if answer.citations else [])])
+
+
+def sources(answer: Answer) -> str:
+    """Each citation with document, heading, place and quote."""
+    lines = [say("cli.ask.sources")]
     for number, citation in enumerate(answer.citations, start=1):
         place = " | ".join(part for part in (citation.title, citation.heading) if part) or citation.document_id
         lines.append(f"[{number}] {place}  ({citation.document_id} {citation.start}-{citation.end})")

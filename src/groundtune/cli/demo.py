@@ -103,7 +103,7 @@ def _freshness(state: State, project: Project, root: Path) -> tuple[Again, ...]:
     _ingest(state, project)
     found = tuple(Again(q, b, project.ask(q.text)) for q, b in zip(chosen, before, strict=True))
     for again in found:
-        _tell(state, f"> {again.question.text}\n{_outcome(again)}\n{asking.describe(again.after)}\n")
+        _tell(state, f"> {again.question.text}\n{_outcome(again)}\n\n{asking.sources(again.after)}\n")
     return found
 
 

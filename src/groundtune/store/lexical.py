@@ -20,6 +20,8 @@ CANDIDATES = 60
 _FREQUENT_SHARE = 0.1
 _FREQUENT_FLOOR = 2000
 _LABEL_WEIGHT = 0.5
+# A long question is searched for by its most telling terms; all of them order what was found.
+_SEARCHED_TERMS = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +97,14 @@ def frequencies(connection: apsw.Connection, terms: Sequence[str]) -> dict[str, 
 
 
 def _searched(query: Query, statistics: Statistics) -> list[str]:
-    """The terms that bring candidates: those in the index, without very frequent ones when rarer ones remain."""
-    present = [term for term in query.strongest() if statistics.frequency.get(term)]
+    """The terms that bring candidates: the most telling ones that the index holds, without very frequent ones when
+    rarer ones remain.
+    """
+    present = {t: w * statistics.idf(t) for t, w in query.strongest().items() if statistics.frequency.get(t)}
     limit = max(_FREQUENT_FLOOR, _FREQUENT_SHARE * statistics.chunks)
     rare = [term for term in present if statistics.frequency[term] <= limit]
-    return rare if len(rare) >= min(3, len(present)) else present
+    kept = rare if len(rare) >= min(3, len(present)) else list(present)
+    return sorted(kept, key=lambda term: -present[term])[:_SEARCHED_TERMS]
 
 
 def _corrected(connection: apsw.Connection, query: Query, frequency: dict[str, int]) -> Query:

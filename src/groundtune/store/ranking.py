@@ -18,7 +18,8 @@ from groundtune.store.evidence import Query, is_cjk_term
 class Weights:
     """``near``: neighbouring query terms (not both CJK bigrams) that stand close together; ``window``: idf of different query terms
     inside ``width`` consecutive terms; ``coverage``: idf of different CJK terms anywhere; ``label``: of terms in the
-    title or heading.
+    title or heading. Terms worth less than ``floor`` of the most telling one are left out: they cost time and hardly
+    change the order.
     """
 
     k1: float = 1.2
@@ -28,6 +29,7 @@ class Weights:
     width: int = 40
     coverage: float = 0.2
     label: float = 0.3
+    floor: float = 0.08
 
 
 DEFAULT = Weights()
@@ -60,13 +62,15 @@ def score(
 ) -> list[tuple[int, float]]:
     """``(row, score)``, best first; equal scores by row, so that runs repeat."""
     worth = {term: weight * statistics.idf(term) for term, weight in query.strongest().items()}
+    least = weights.floor * max(worth.values(), default=0.0)
+    worth = {term: value for term, value in worth.items() if value >= least}
     repeats: dict[str, float] = {}
     for term, weight in zip(query.terms, query.weights, strict=True):
         repeats[term] = repeats.get(term, 0.0) + weight * statistics.idf(term)
     pairs = {
         (a, b): (worth[a] + worth[b]) / 2
         for a, b in zip(query.terms, query.terms[1:], strict=False)
-        if a != b and not (is_cjk_term(a) and is_cjk_term(b))
+        if a != b and a in worth and b in worth and not (is_cjk_term(a) and is_cjk_term(b))
     }
     scored = [(c.row, _score_one(c, worth, repeats, pairs, statistics.mean_length, weights)) for c in candidates]
     return sorted(scored, key=lambda pair: (-pair[1], pair[0]))
