@@ -29,6 +29,7 @@ PARAGRAPHS = {"en": 1743, "zh-Hant": 1471, "ja": 857}
 GRID: dict[str, tuple[float, ...]] = {
     "k1": (0.9, 1.5), "b": (0.6, 0.9), "near": (0.0, 0.4, 1.2), "window": (0.0, 0.3, 0.9), "width": (20, 60),
     "coverage": (0.0, 0.4), "label": (0.0, 0.6),
+    "floor": (0.0, 0.3),
 }  # fmt: skip
 
 

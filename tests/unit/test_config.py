@@ -35,7 +35,7 @@ def test_missing_file_says_what_to_do(tmp_path):
 
 def test_broken_toml_and_bom(tmp_path):
     path = tmp_path / "groundtune.toml"
-    path.write_bytes("\ufeff[project]\nname = \"ok\"\n".encode())
+    path.write_bytes('\ufeff[project]\nname = "ok"\n'.encode())
     assert load_config(tmp_path).project.name == "ok"
     path.write_text("[project\n", encoding="utf-8")
     with pytest.raises(ConfigError, match="not valid TOML"):

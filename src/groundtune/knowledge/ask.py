@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from groundtune.knowledge.cite import Lookup, check, cite
 from groundtune.knowledge.context import select_passages
+from groundtune.knowledge.reading import read_hits
 from groundtune.messages import resolve, say
 from groundtune.ports import Model, Reader
 from groundtune.text.normalise import answer_key
@@ -33,7 +34,7 @@ def answer_by_quoting(question: str, hits: Sequence[Hit], reader: Reader, lookup
     started = time.perf_counter()
     dropped = 0
     best = 0.0
-    for reading in reader.read(question, [hit.chunk.text for hit in hits], k=5) if hits else []:
+    for reading in read_hits(question, hits, reader):
         best = max(best, reading.probability)
         if reading.probability < reader.threshold:
             continue

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from groundtune.knowledge.reading import read_hits
 from groundtune.ports import Reader
 from groundtune.text.prompts import label
 from groundtune.text.scripts import CJK
@@ -15,7 +16,6 @@ from groundtune.text.sentences import sentence_spans
 from groundtune.text.tokenise import search_terms
 from groundtune.types import Hit, Reading, Span
 
-READ = 5  # chunks that the reader reads; the gold chunk is below rank 5 in fewer than 2 of 100 development questions
 _CJK = re.compile(f"[{CJK}]")
 _NO_CONTENT = re.compile(r"^\s*(?:#{1,6}\s.*|\|?[\s:|\-]+\|?|```.*|~~~.*)$")
 
@@ -71,8 +71,7 @@ def select_passages(
 
     Both stop at about ``tokens`` tokens, but the first passage is always kept whole.
     """
-    read = [hit.chunk.text for hit in hits[:READ]]
-    readings = reader.read(question, read, k=5) if reader is not None and read else []
+    readings = read_hits(question, hits, reader) if reader is not None else []
     if sentences <= 0:
         passages = [_passage(hit, 0, len(hit.chunk.text)) for hit in hits]
     else:

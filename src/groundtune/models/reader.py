@@ -10,7 +10,7 @@ import difflib
 import hashlib
 import json
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,12 @@ def _shipped() -> BuiltinReader:
         return BuiltinReader({k: stored[k] for k in stored.files}, card)
 
 
+@lru_cache(maxsize=4096)
+def _encoded(passage: str) -> Encoded:
+    """Chunks are read again and again: their units and hashes are kept."""
+    return encode(passage)
+
+
 class BuiltinReader:
     """Reads passages one by one; ``probability`` is calibrated on development data (``card["calibration"]``)."""
 
@@ -71,7 +77,7 @@ class BuiltinReader:
         return found[:k]
 
     def _read_one(self, index: int, passage: str, asked: Encoded, k: int) -> list[Reading]:
-        text = encode(passage)
+        text = _encoded(passage)
         spans = sentence_spans(passage)
         best: dict[int, Reading] = {}
         n = len(text.units)

@@ -21,7 +21,7 @@ _FREQUENT_SHARE = 0.1
 _FREQUENT_FLOOR = 2000
 _LABEL_WEIGHT = 0.5
 # A long question is searched for by its most telling terms; all of them order what was found.
-_SEARCHED_TERMS = 24
+_SEARCHED_TERMS = 16
 
 
 @dataclass(frozen=True, slots=True)

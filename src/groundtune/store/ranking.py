@@ -18,7 +18,8 @@ from groundtune.store.evidence import Query, is_cjk_term
 class Weights:
     """``near``: neighbouring query terms (not both CJK bigrams) that stand close together; ``window``: idf of different query terms
     inside ``width`` consecutive terms; ``coverage``: idf of different CJK terms anywhere; ``label``: of terms in the
-    title or heading. Terms worth less than ``floor`` of the most telling one are left out: they cost time and hardly
+    title or heading; ``prefix``: of missing Latin words of which a word with the same first four letters is there
+    (Spain and Spanish, glass and glassware). Terms worth less than ``floor`` of the most telling one are left out: they cost time and hardly
     change the order.
     """
 
@@ -29,7 +30,8 @@ class Weights:
     width: int = 40
     coverage: float = 0.2
     label: float = 0.3
-    floor: float = 0.08
+    prefix: float = 0.6
+    floor: float = 0.15
 
 
 DEFAULT = Weights()
@@ -95,6 +97,7 @@ def _score_one(
     total += weights.near * sum(
         value / _distance(places[a], places[b]) for (a, b), value in pairs.items() if a in places and b in places
     )
+    total += weights.prefix * sum(worth[term] for term in _related(candidate.body, worth, places))
     return total + weights.window * best_window(events, worth, weights.width)
 
 
@@ -117,6 +120,13 @@ def _places(body: str, terms: Iterable[str]) -> dict[str, list[int]]:
             at = padded.find(needle, at + len(needle) - 1)
         places[term] = found
     return places
+
+
+def _related(body: str, terms: Iterable[str], found: Mapping[str, object]) -> list[str]:
+    """Words of at least five letters that are missing in ``body`` while a word with the same beginning is there."""
+    padded = f" {body}"
+    wanted = (term for term in terms if term not in found and len(term) >= 5 and term.isascii() and term.isalpha())
+    return [term for term in wanted if f" {term[:4]}" in padded]
 
 
 def best_window(events: Sequence[tuple[int, str]], worth: Mapping[str, float], width: int) -> float:

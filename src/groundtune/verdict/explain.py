@@ -33,7 +33,7 @@ def numbers(found: Gap) -> dict[str, object]:
     c = found.contrast
     return {
         "a": c.a, "b": c.b, "difference": c.difference * 100, "size": abs(c.difference) * 100,
-        "low": c.low * 100, "high": c.high * 100, "n": c.n,
+        "low": c.low * 100, "high": c.high * 100, "n": c.n, "p": c.p_adjusted,
     }  # fmt: skip
 
 

@@ -48,12 +48,15 @@ function show(question, completion) {
   shown = { question, completion };
   $("answer").textContent = message.content || say("abstained");
   const seconds = more.seconds.toFixed(2);
-  $("facts").textContent = say(more.abstained ? "facts_abstained" : "facts", { seconds, approach: more.approach });
+  $("facts").textContent = say(factsKey(more), { seconds, approach: more.approach });
   $("sources").replaceChildren(...more.citations.map(source));
   $("sources-head").hidden = more.citations.length === 0;
   $("feedback").hidden = !facts.feedback;
   $("result").hidden = false;
 }
+
+const factsKey = (more) =>
+  more.abstained ? "facts_abstained" : more.citations.length ? "facts" : "facts_unsourced";
 
 function source(citation) {
   const item = document.createElement("li");

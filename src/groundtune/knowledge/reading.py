@@ -1,0 +1,27 @@
+"""Reading hits: the reader's spans over the best chunks, ordered by reading and retrieval together."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from groundtune.ports import Reader
+from groundtune.types import Hit, Reading
+
+READ = 5  # chunks that are read; `benchmarks/answers.py` measures what reading fewer or more gives
+PRIOR = 0.7  # weight of log rank against the log odds of the reading
+
+
+def read_hits(question: str, hits: Sequence[Hit], reader: Reader, k: int = 5) -> list[Reading]:
+    """Best ``k`` readings of the first ``READ`` hits, best first; ``Reading.index`` is the place of the hit.
+
+    A span in a lower-ranked chunk must be the more convincing: log(p / (1 - p)) - PRIOR * log(rank).
+    """
+    texts = [hit.chunk.text for hit in hits[:READ]]
+    readings = reader.read(question, texts, k=max(k, READ)) if texts else []
+    return sorted(readings, key=lambda reading: -_worth(reading))[:k]
+
+
+def _worth(reading: Reading) -> float:
+    p = min(max(reading.probability, 1e-6), 1 - 1e-6)
+    return math.log(p / (1 - p)) - PRIOR * math.log(1 + reading.index)

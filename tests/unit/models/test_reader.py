@@ -1,0 +1,128 @@
+"""``builtin:reader``: exact spans, sane probabilities, damage found, same numbers as the training code."""
+
+import hashlib
+import json
+import shutil
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from groundtune.errors import ModelError, SpecError
+from groundtune.models import reader as module
+from groundtune.models.reader import open_reader, top_spans
+from groundtune.models.reader_features import MATCHES, cut, encode, matches
+
+
+def test_a_stated_fact_is_found_in_three_languages():
+    reader = open_reader("reader")
+    cases = (
+        (
+            "How many days of paid leave do staff have?",
+            "The canteen opens at noon. Staff have 27 days of paid leave a year.",
+            "27",
+        ),
+        ("特別休假最小的請假單位是多久？", "員工餐廳中午開放。特休的最小請假單位為30分鐘。", "30"),
+        ("有給休暇は年に何日ですか。", "食堂は正午に開きます。有給休暇は年に20日です。", "20"),
+    )
+    for question, passage, inside in cases:
+        best = reader.read(question, [passage])[0]
+        assert inside in passage[best.sentence_start : best.sentence_end]
+        assert best.sentence_start <= best.start < best.end <= best.sentence_end <= len(passage)
+        assert 0.0 <= best.probability <= 1.0
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.text(alphabet="ab 台北。.\n|#12の", max_size=60), st.text(alphabet="ab 台北？12", max_size=20))
+def test_any_text_gives_spans_inside_it(passage, question):
+    for reading in open_reader("reader").read(question, [passage, ""]):
+        assert reading.index == 0
+        assert 0 <= reading.sentence_start <= reading.start < reading.end <= len(passage)
+        assert passage[reading.start : reading.end].strip()
+
+
+def test_a_long_passage_is_read_in_windows():
+    passage = "Filler words stand here. " * 400 + "The warranty of the pump lasts nine years. " + "More filler. " * 200
+    best = open_reader("reader").read("How long does the warranty of the pump last?", [passage])[0]
+    assert "nine years" in passage[best.sentence_start : best.sentence_end]
+
+
+def test_order_is_by_score():
+    readings = open_reader("reader").read("Who leads the team?", ["Ann leads the team.", "It rains."], k=4)
+    assert [r.score for r in readings] == sorted((r.score for r in readings), reverse=True)
+
+
+def test_other_names_and_damage_are_named(tmp_path, monkeypatch):
+    with pytest.raises(SpecError, match="reader"):
+        open_reader("raeder")
+    shutil.copytree(module.FOLDER, tmp_path / "reader")
+    weights = tmp_path / "reader" / "weights.npz"
+    weights.write_bytes(weights.read_bytes()[:-100])
+    monkeypatch.setattr(module, "FOLDER", tmp_path / "reader")
+    module._shipped.cache_clear()
+    with pytest.raises(ModelError, match="weights.npz"):
+        open_reader("reader")
+    module._shipped.cache_clear()
+
+
+def test_card_digest_matches_the_file():
+    card = json.loads((module.FOLDER / "card.json").read_text(encoding="utf-8"))
+    data = (module.FOLDER / "weights.npz").read_bytes()
+    assert hashlib.sha256(data).hexdigest() == card["sha256"]["weights.npz"]
+    assert len(data) <= 12_000_000
+
+
+def test_top_spans_do_not_overlap_and_prefer_the_best():
+    logits = np.full((7, 2), -5.0, dtype=np.float32)
+    logits[2, 0] = logits[3, 1] = 4.0
+    logits[6, 0] = logits[6, 1] = 3.0
+    spans = top_spans(logits, 2)
+    assert [(a, b) for a, b, _ in spans] == [(1, 2), (5, 5)]
+    assert spans[0][2] == pytest.approx(8.0 + 10.0)
+
+
+def test_matches_see_stems_and_cjk_bigrams():
+    found = matches(encode("The policies apply."), encode("Which policy?"))
+    assert found.shape == (4, MATCHES)
+    assert found[1, 1] == 1.0 and found[1, 0] == 0.0
+    found = matches(encode("台北的旅館"), encode("台北市？"))
+    assert found[0, 2] == 1.0 and found[1, 3] == 1.0 and found[3].sum() < found[0].sum()
+
+
+def test_cut_keeps_units_together():
+    text = encode("One. Two three.")
+    part = cut(text, 2, 4)
+    assert [u.text for u in part.units] == ["Two", "three"]
+    assert part.sentence.tolist() == [1, 1]
+
+
+@pytest.mark.tune
+def test_numpy_and_torch_agree():
+    import sys
+    from pathlib import Path
+
+    recipes = Path(__file__).parents[3] / "recipes"
+    sys.path.insert(0, str(recipes))
+    try:
+        import torch
+        from reader_model import ReaderNet
+    finally:
+        sys.path.remove(str(recipes))
+    reader = open_reader("reader")
+    net = ReaderNet().eval()
+    with np.load(module.FOLDER / "weights.npz") as stored:
+        state = {k: torch.tensor(stored[k].astype(np.float32)) for k in stored.files if not k.startswith("embed.")}
+        table = stored["embed.codes"].astype(np.float32) * stored["embed.scale"].astype(np.float32)[:, None]
+    net.load_state_dict(state | {"embed.weight": torch.tensor(table)})
+    passage, question = (
+        encode("The shop opens at nine. 京都の本店は月曜日に休みます。"),
+        encode("When does the shop open?"),
+    )
+    inputs = [
+        torch.tensor(passage.ids)[None], torch.tensor(matches(passage, question))[None], torch.tensor([len(passage.units)]),
+        torch.tensor(question.ids)[None], torch.tensor(matches(question, passage))[None], torch.tensor([len(question.units)]),
+    ]  # fmt: skip
+    with torch.no_grad():
+        expected = net(*inputs)[0].numpy()
+    assert np.abs(expected - reader.logits(passage, question)).max() < 1e-3
