@@ -160,7 +160,8 @@ def _density(weighted: Floats) -> Floats:
     sums = np.concatenate([[0.0], np.cumsum(weighted)])
     index = np.arange(n)
     low, high = np.maximum(index - NEAR, 0), np.minimum(index + NEAR + 1, n)
-    return (sums[high] - sums[low]).astype(np.float32)
+    near: Floats = (sums[high] - sums[low]).astype(np.float32)
+    return near
 
 
 def _sentence_share(passage: Encoded, weighted: Floats, numbers: Ints, total: float) -> Floats:
