@@ -1,8 +1,8 @@
 """What a question asks for: its search terms, each with a weight that says how much a match is worth.
 
-The weights were fitted on training questions (``benchmarks/tune_retrieval.py``): words that stand
-in every question and seldom in the paragraph that answers it count little, and so do kana bigrams, which are grammar
-more often than content.
+Words that stand in many questions and seldom in the paragraph that answers count little (``store/filler.py``), and so do
+kana bigrams, which are grammar more often than content. The weights were fitted on training questions
+(``benchmarks/tune_retrieval.py``).
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from groundtune.store.filler import FILLER
 from groundtune.text.scripts import CJK
 from groundtune.text.tokenise import fold_for_search, search_terms
 
@@ -17,21 +18,6 @@ HIRAGANA_WEIGHT = 0.35
 MIXED_WEIGHT = 0.5
 CORRECTED_WEIGHT = 0.8
 
-# Question words and light verbs by weight: the share of training questions with the stem whose paragraph has it too,
-# divided by the mean share of all stems (0.72). Stems in at least 150 of 79,324 questions; topics (leave, benefit,
-# travel, …) were taken out by hand, because in a company's documents they are what is asked about.
-FILLER: dict[str, float] = {
-    stem: weight
-    for weight, stems in {
-        0.2: "besid els happen kind type stand along anoth get might much say want",
-        0.35: "abl addit becaus begin belong came come date given go long mani notabl prior regard said see thing think tri",
-        0.45: "about be becom believ decad due find give help hold make name previous reason start take took wrote",
-        0.55: "accord call caus consid creat exampl famous like made need occur respons thought typic up usual way year",
-        0.65: "around befor could describ determin event fall involv locat main mean other out part person possibl result "
-        "sometim two while write",
-    }.items()
-    for stem in stems.split()
-}
 _HIRAGANA = re.compile("[\u3041-\u309f]")
 _CJK = re.compile(f"[{CJK}]")
 _ASK_CHINESE = re.compile(

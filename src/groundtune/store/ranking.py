@@ -26,7 +26,7 @@ class Weights:
     k1: float = 1.2
     b: float = 0.75
     near: float = 0.8
-    window: float = 0.6
+    window: float = 0.7
     width: int = 40
     coverage: float = 0.2
     label: float = 0.3
