@@ -11,6 +11,7 @@ import importlib
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
@@ -120,6 +121,8 @@ def _version(ctx: click.Context) -> None:
 
 def main() -> NoReturn:
     """Entry point of the ``groundtune`` command."""
+    # Notices of libraries to their callers say nothing to the person at the terminal.
+    warnings.filterwarnings("ignore", category=FutureWarning, module=r"(transformers|trl|peft)\b")
     # A terminated process stops like an interrupted one: transactions roll back, temporary files go.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(cli.main(standalone_mode=False))
