@@ -160,6 +160,6 @@ def toml(out: Path, name: str, language: str, instruction: str, *, documents: bo
     )
     (out / "groundtune.toml").write_text(
         f'[project]\nname = "{name}"\nlanguage = "{language}"\ndocuments = {listed}\n\n[format]\ninstruction = {json.dumps(instruction, ensure_ascii=False)}\n'
-        f'schema = "schema.json"\n{fields}\n{held}{needs}',
+        f'schema = "schema.json"\n{fields}\n{held}[tuning]\nmax_tokens = 900\n\n{needs}',
         encoding="utf-8",
     )
