@@ -59,7 +59,7 @@ def main() -> None:
     model = open_model("base")
     loading = time.perf_counter() - begin
     dev = Tasks(args.data, "dev")
-    card["parameters"] = sum(p.numel() for p in torch.nn.ModuleList([model._model]).parameters()) if hasattr(model, "_model") else None
+    card["parameters"] = model.model.num_parameters()
     scores, tokens, seconds = {}, 0, 0.0
     for lang in LANGUAGES:
         rng = random.Random(11)
