@@ -49,16 +49,23 @@ def _builtins() -> Iterator[ModelInfo]:
         folder = FOLDER / name
         card = _json(folder / "card.json")
         files = [path for path in folder.glob("*") if path.is_file()] if folder.is_dir() else []
+        reason = "" if files else say("models.why_not.not_installed")
+        if files and kind == "model" and _no_torch():  # the reader needs NumPy only
+            reason = say("models.why_not.no_extra", extra="tune")
         yield ModelInfo(
             f"builtin:{name}",
-            available=bool(files),
+            available=not reason,
             kind=kind,
             size_bytes=sum(path.stat().st_size for path in files) or None,
             languages=_texts(card.get("languages")) or ("en", "zh-TW", "ja"),
             licence=str(card.get("licence") or card.get("license") or "MIT"),
             good_for=say(f"models.good_for.builtin_{name}"),
-            reason="" if files else say("models.why_not.not_installed"),
+            reason=reason,
         )
+
+
+def _no_torch() -> bool:
+    return importlib.util.find_spec("transformers") is None or importlib.util.find_spec("torch") is None
 
 
 def _ollama() -> Iterator[ModelInfo]:
@@ -77,7 +84,7 @@ def _ollama() -> Iterator[ModelInfo]:
 
 
 def _hugging_face() -> Iterator[ModelInfo]:
-    missing = importlib.util.find_spec("transformers") is None or importlib.util.find_spec("torch") is None
+    missing = _no_torch()
     reason = say("models.why_not.no_extra", extra="tune") if missing else ""
     for folder in sorted(hub_cache().glob("models--*")):
         snapshot = _snapshot(folder)

@@ -90,3 +90,10 @@ def test_cache_folder_rules(monkeypatch: pytest.MonkeyPatch) -> None:
     assert catalogue.hub_cache() == Path("/x/huggingface/hub")
     monkeypatch.setenv("HF_HOME", "/h")
     assert catalogue.hub_cache() == Path("/h/hub")
+
+
+def test_without_torch_the_base_model_says_what_to_install_and_the_reader_is_ready(monkeypatch):
+    monkeypatch.setattr(catalogue, "_no_torch", lambda: True)
+    found = {info.spec: info for info in catalogue._builtins()}
+    assert not found["builtin:base"].available and "groundtune[tune]" in found["builtin:base"].reason
+    assert found["builtin:reader"].available and not found["builtin:reader"].reason
