@@ -93,6 +93,7 @@ def test_cache_folder_rules(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_without_torch_the_base_model_says_what_to_install_and_the_reader_is_ready(monkeypatch):
+    monkeypatch.setattr(catalogue, "FOLDER", builtin.FOLDER)
     monkeypatch.setattr(catalogue, "_no_torch", lambda: True)
     found = {info.spec: info for info in catalogue._builtins()}
     assert not found["builtin:base"].available and "groundtune[tune]" in found["builtin:base"].reason
