@@ -1,6 +1,6 @@
 """Puts measured tables into README.md between their marks: `python benchmarks/readme_tables.py NAME FOLDER [FOLDER ...]`.
 
-NAME is `demo` or `real`; each FOLDER is a project folder with a finished comparison.
+NAME is `demo`, `more` or `real`; each FOLDER is a project folder with a finished comparison.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def table(folder: str) -> str:
         sys.exit(f"{folder} has no finished comparison. Run: groundtune -C {folder} compare")
     report = run.report()
     verdict = run.winner() or "inconclusive"
-    return f"{to_markdown(report, 'en', project.cost(report))}\n\nVerdict: **{verdict}** ({report.created[:10]}).\n"
+    return f"{to_markdown(report, 'en', project.cost(report)).rstrip()} Project {report.project}. Verdict: **{verdict}**.\n"
 
 
 def main() -> None:
