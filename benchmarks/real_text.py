@@ -74,7 +74,11 @@ def main() -> None:
             print(f"\n=== {folder.name} ===", flush=True)
             found.append(run(folder, SHORT[language], law=part == "law"))
     if args.keep:
-        path = Path(__file__).parent / "results" / f"real-{datetime.date.today().isoformat()}-{'-'.join(args.languages)}.json"
+        path = (
+            Path(__file__).parent
+            / "results"
+            / f"real-{datetime.date.today().isoformat()}-{'-'.join(args.languages)}.json"
+        )
         path.write_text(json.dumps(found, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
         print(path)
 

@@ -163,6 +163,9 @@ def levers(report: Report, name: str | None, metric: str) -> tuple[Lever, ...]:
     return tuple(sorted(found, key=lambda lever: -lever.share))
 
 
+READY = 0.6  # our choice: below it the best approach is a finding about approaches, not something to put before users
+
+
 def next_steps(
     case: Case, choice: Choice, winner: str | None, needed: int | None, found: tuple[Lever, ...]
 ) -> tuple[Sentence, ...]:
@@ -172,7 +175,11 @@ def next_steps(
         key = "step.measure_more" if needed else "step.check_setup"
         steps.append(sentence(key, needed=needed or 0, leading=choice.pick or ""))
     else:
-        steps.append(sentence("step.run", winner=winner))
+        value = case.level(winner).value or 0.0
+        if value < READY and not choice.by_target:
+            steps.append(sentence("step.not_ready", winner=winner, value=value * 100))
+        else:
+            steps.append(sentence("step.run", winner=winner))
         if needed:
             steps.append(
                 sentence("step.settle", needed=needed, rivals=tuple(dict.fromkeys((*choice.open, *choice.unsettled))))

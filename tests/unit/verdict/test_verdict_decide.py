@@ -240,3 +240,13 @@ def test_text_and_json_in_three_languages(lang: str, n: int) -> None:
     if lang != "en":
         wide = sum(ord(c) > 0x2E7F for c in text)
         assert wide > len(text) / 4
+
+
+def test_a_winner_that_is_mostly_wrong_is_not_sent_into_service() -> None:
+    poor = judge(five(150, prompt=0.0, rag=0.02, finetune=0.0, hybrid=0.3))
+    good = judge(five(150, prompt=0.05, rag=0.5, finetune=0.2, hybrid=0.85))
+    assert poor.winner == good.winner == "rag+finetune"
+    assert "do not put it before users yet" in render_text(poor, "en") and "groundtune serve" not in render_text(
+        poor, "en"
+    )
+    assert "groundtune serve" in render_text(good, "en")
