@@ -16,7 +16,7 @@ RECIPE = "chunk-1"
 # One CJK character carries about as much as 2.4 Latin ones.
 _CJK_FACTOR = 500 / 1200
 # A section up to this much longer than the target stays whole: its heading is what citations need.
-_TOLERANCE = 1.25
+_TOLERANCE = 1.5
 
 _HEADING = re.compile(r" {0,3}(#{1,6})[ \t]+(\S.*?)[ \t]*#*[ \t]*$")
 _FENCE = re.compile(r" {0,3}(```+|~~~+)")

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from groundtune.store.evidence import Query, is_cjk_term
+from groundtune.store.meaning import SAME_MEANING
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +20,7 @@ class Weights:
     """``near``: neighbouring query terms (not both CJK bigrams) that stand close together; ``window``: idf of different query terms
     inside ``width`` consecutive terms; ``coverage``: idf of different CJK terms anywhere; ``label``: of terms in the
     title or heading; ``prefix``: of missing Latin words of which a word with the same first four letters is there
-    (Spain and Spanish, glass and glassware). Terms worth less than ``floor`` of the most telling one are left out: they cost time and hardly
+    (glass and glassware) or that has the same meaning (won and win, UK and Kingdom). Terms worth less than ``floor`` of the most telling one are left out: they cost time and hardly
     change the order.
     """
 
@@ -35,6 +36,7 @@ class Weights:
 
 
 DEFAULT = Weights()
+SKIP = 0.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +71,7 @@ def score(
     repeats: dict[str, float] = {}
     for term, weight in zip(query.terms, query.weights, strict=True):
         repeats[term] = repeats.get(term, 0.0) + weight * statistics.idf(term)
-    pairs = {
-        (a, b): (worth[a] + worth[b]) / 2
-        for a, b in zip(query.terms, query.terms[1:], strict=False)
-        if a != b and a in worth and b in worth and not (is_cjk_term(a) and is_cjk_term(b))
-    }
+    pairs = _pairs(query.terms, worth)
     scored = [(c.row, _score_one(c, worth, repeats, pairs, statistics.mean_length, weights)) for c in candidates]
     return sorted(scored, key=lambda pair: (-pair[1], pair[0]))
 
@@ -101,6 +99,18 @@ def _score_one(
     return total + weights.window * best_window(events, worth, weights.width)
 
 
+def _pairs(terms: Sequence[str], worth: Mapping[str, float]) -> dict[tuple[str, str], float]:
+    """Neighbours of the question, and terms one apart for ``SKIP`` of the value. Two CJK bigrams make no pair: they
+    overlap, so BM25 has counted their closeness already.
+    """
+    pairs: dict[tuple[str, str], float] = {}
+    for step, share in ((1, 1.0), (2, SKIP)):
+        for a, b in zip(terms, terms[step:], strict=False):
+            if a != b and a in worth and b in worth and not (is_cjk_term(a) and is_cjk_term(b)):
+                pairs[a, b] = max(pairs.get((a, b), 0.0), share * (worth[a] + worth[b]) / 2)
+    return pairs
+
+
 def _places(body: str, terms: Iterable[str]) -> dict[str, list[int]]:
     """Positions of ``terms`` in ``body``. Finding each term in the joined text is several times faster than walking
     over hundreds of terms per chunk in Python.
@@ -123,10 +133,18 @@ def _places(body: str, terms: Iterable[str]) -> dict[str, list[int]]:
 
 
 def _related(body: str, terms: Iterable[str], found: Mapping[str, object]) -> list[str]:
-    """Words of at least five letters that are missing in ``body`` while a word with the same beginning is there."""
-    padded = f" {body}"
-    wanted = (term for term in terms if term not in found and len(term) >= 5 and term.isascii() and term.isalpha())
-    return [term for term in wanted if f" {term[:4]}" in padded]
+    """Latin words that are missing in ``body`` while a word of the same meaning is there, or, for words of at least
+    five letters, one with the same beginning.
+    """
+    padded = f" {body} "
+    related: list[str] = []
+    for term in terms:
+        if term in found or not term.isascii() or not term.isalpha():
+            continue
+        begins = len(term) >= 5 and f" {term[:4]}" in padded
+        if begins or any(f" {other} " in padded for other in SAME_MEANING.get(term, ())):
+            related.append(term)
+    return related
 
 
 def best_window(events: Sequence[tuple[int, str]], worth: Mapping[str, float], width: int) -> float:

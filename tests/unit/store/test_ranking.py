@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from groundtune.store.evidence import parse_query
 from groundtune.store.fusion import fuse
 from groundtune.store.ranking import Candidate, Statistics, Weights, _places, best_window, score
+from groundtune.text.tokenise import search_terms
 
 
 def test_neighbouring_terms_win_over_scattered_ones():
@@ -78,3 +79,22 @@ def test_fusion_rewards_agreement():
     ranked = fuse([(1, 9.0), (2, 8.0)], [(2, 0.9), (3, 0.8)])
     assert [row for row, *_ in ranked] == [2, 1, 3]
     assert ranked[0][2:] == (8.0, 0.9) and ranked[2][2] is None
+
+
+def test_a_word_of_the_same_meaning_or_beginning_counts():
+    statistics = Statistics(100, 3.0, {"buy": 5, "glasswar": 5, "car": 5})
+    for question, body in (("buy", "purchas a b"), ("glassware", "glass a b"), ("car", "vehicl a b")):
+        ranked = score(
+            parse_query(question), statistics, [Candidate(1, "x a b", ""), Candidate(2, body, "")], Weights(floor=0)
+        )
+        assert [row for row, _ in ranked] == [2, 1] and ranked[1][1] == 0.0
+
+
+def test_search_terms_keep_languages_apart():
+    assert search_terms("1950年に設立されたJR東日本") == [
+        "1950", "年に", "に設", "設立", "立さ", "され", "れた", "jr", "東日", "日本",
+    ]  # fmt: skip
+    assert search_terms("The U.S. paid $1,234,567 (5%) to Beyoncé's firm") == [
+        "us", "paid", "1234567", "5", "percent", "beyonc", "firm",
+    ]  # fmt: skip
+    assert search_terms("が ガ") == ["が", "ガ"], "voicing marks are letters"
