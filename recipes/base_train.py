@@ -1,6 +1,6 @@
 """Trains ``builtin:base``: tokenizer, then a small Llama on ``base_tasks``. Seeded by step, resumable.
 
-    python recipes/base_train.py --data DATA --out OUT [--minutes 90] [--device cpu]
+    python recipes/base_train.py --data DATA --out OUT [--minutes 44]
 
 Weights are bfloat16 with float32 masters; matrices are updated by Muon (Jordan et al. 2024: momentum orthogonalised by
 five Newton-Schulz steps), embeddings and norms by AdamW; the learning rate falls linearly to zero over ``--minutes``.
@@ -201,7 +201,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--minutes", type=float, default=90)
+    parser.add_argument("--minutes", type=float, default=44)
     parser.add_argument("--vocab", type=int, default=12288)
     parser.add_argument("--layers", type=int, default=4)
     parser.add_argument("--hidden", type=int, default=256)
