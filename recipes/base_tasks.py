@@ -98,6 +98,23 @@ TO_JSON = {
     "zh-Hant": ("請把下列資料轉成 JSON 物件。", "把清單寫成 JSON。"),
     "ja": ("次の行を JSON オブジェクトにしてください。", "一覧を JSON で書いてください。"),
 }
+EXTRACT = {
+    "number": (("number", "count", "quantity", "figure", "n"), re.compile(r"\d[\d,.]*\d|\d|[一二三四五六七八九十百千萬万億]{1,8}(?=[年月日人元円条條個])")),
+    "year": (("year", "date", "when", "since"), re.compile(r"(?:1[0-9]{3}|20[0-9]{2})年?(?:\d+月(?:\d+日)?)?")),
+    "name": (("name", "who", "entity", "person", "place"), re.compile(r"[A-Z][a-z]+(?: [A-Z][a-z]+)+|[\u30a1-\u30fa][\u30a1-\u30fc・]{2,}|(?<=《)[^《》]{2,14}(?=》)")),
+    "quoted": (("quote", "term", "work", "item"), re.compile(r"(?<=「)[^「」]{2,20}(?=」)|(?<=\")[^\"]{2,30}(?=\")|(?<=『)[^『』]{2,20}(?=』)")),
+    "first": (("first", "begin", "head", "start"), re.compile(r"^(?:[A-Za-z]+|[\u4e00-\u9fff]{1,2}|[\u30a0-\u30ff]+)")),
+}
+EXTRACT_ASK = {
+    "en": (("Extract {keys} as JSON; null when absent.", "Return a JSON object with {keys}."), ("Extract every {keys} as JSON lists.", "JSON with lists for {keys}; [] when absent.")),
+    "zh-Hant": (("請抽取 {keys}，以 JSON 輸出，沒有則填 null。", "以 JSON 物件回覆，欄位 {keys}。"), ("請抽取所有 {keys}，以 JSON 陣列輸出。", "以 JSON 輸出，{keys} 皆為陣列，沒有則為 []。")),
+    "ja": (("{keys} を抽出し、JSON で出力してください。なければ null。", "{keys} をキーとする JSON で答えてください。"), ("{keys} をすべて抽出し、JSON の配列で出力してください。", "JSON で出力。{keys} は配列、なければ []。")),
+}  # fmt: skip
+LIST_ASK = {
+    "en": ("List all of: {keys}. JSON list of text and type.",),
+    "zh-Hant": ("列出所有 {keys}，以含 text 與 type 的 JSON 陣列輸出。",),
+    "ja": ("{keys} をすべて挙げ、text と type の JSON 配列で出力してください。",),
+}
 REPEAT = {"en": "Repeat exactly:", "zh-Hant": "請照樣重複：", "ja": "そのまま繰り返してください："}
 _NUMBER = {
     "en": re.compile(r"(?:NT\$|\$|US\$)?\d[\d,.]*\d?(?:\s?(?:percent|%|years?|days?|months?|hours?|dollars))?|\b(?:two|three|five|six|seven|ten|fifteen|thirty|sixty|ninety)\s(?:years?|days?|months?)\b"),
@@ -116,6 +133,8 @@ class Fact:
     around: tuple[str, ...]
     title: str
     heading: str
+    before: tuple[str, ...] = ()  # the sentences in front of ``sentence`` and behind it, in the order of the text
+    after: tuple[str, ...] = ()
 
 
 class Tasks:
@@ -140,8 +159,8 @@ class Tasks:
         """
         lang = rng.choices(LANGUAGES, (0.36, 0.32, 0.32))[0]
         task = rng.choices(
-            (self.text, self.reading, self.cloze, self.lookup, self.shaping, self.turns, self.echo),
-            (0.02, 0.14, 0.06, 0.16, 0.08, 0.02, 0.52) if early else (0.08, 0.44, 0.16, 0.12, 0.04, 0.12, 0.04),
+            (self.text, self.reading, self.cloze, self.lookup, self.shaping, self.turns, self.echo, self.extract),
+            (0.02, 0.14, 0.06, 0.16, 0.08, 0.02, 0.48, 0.04) if early else (0.04, 0.56, 0.09, 0.07, 0.04, 0.07, 0.03, 0.10),
         )[0]
         return task(lang, rng)
 
@@ -177,9 +196,9 @@ class Tasks:
             paragraph, asked = rng.choice(self.asked[lang])
             found = locate(paragraph.text, asked.answers[0])
             if found:
-                sentence, around = found
+                sentence, around, before, after = found
                 heading = fake_heading(lang, rng, paragraph.text) if rng.random() < 0.6 else ""
-                return Fact(asked.question, asked.answers[0], sentence, around, paragraph.title, heading)
+                return Fact(asked.question, asked.answers[0], sentence, around, paragraph.title, heading, before, after)
 
     def gap(self, lang: str, rng: random.Random) -> Fact:
         while True:
@@ -215,19 +234,20 @@ class Tasks:
         a reader believes to be the answer is usually marked with ``**``: right most of the time when there is an
         answer, absent most of the time when there is none.
         """
-        count = rng.choice((0, 1, 1, 2, 2, 3))
+        count = rng.choice((0, 0, 1, 1, 2, 3))
         chance = rng.random()
-        mark_gold = answerable and chance < 0.72
-        mark_other = 0.72 <= chance < 0.82 if answerable else chance < 0.3
+        mark_gold = answerable and chance < 0.3
+        mark_other = 0.3 <= chance < 0.36 if answerable else chance < 0.3
         shown: list[tuple[Shown, bool]] = []
         if answerable:
             sentence = fact.sentence
             if mark_gold and sentence.count(fact.answer) == 1 and len(fact.answer) < 80:
                 sentence = sentence.replace(fact.answer, f"**{fact.answer}**")
-            text = sentence
-            if fact.around and rng.random() < 0.35:
-                extra = rng.choice(fact.around)
-                text = f"{text} {extra}" if rng.random() < 0.5 else f"{extra} {text}"
+            back, forth = rng.choice(((0, 0), (0, 0), (1, 0), (0, 1), (1, 1), (2, 1), (1, 2), (3, 3)))
+            joint = " " if lang == "en" else ""
+            text = joint.join((*fact.before[len(fact.before) - min(back, len(fact.before)) :], sentence, *fact.after[:forth]))
+            if len(text) > (900 if lang == "en" else 360):
+                text = sentence
             shown.append((Shown(label(fact.title, fact.heading), text), True))
         for _ in range(max(count, 0 if answerable else 1)):
             if fact.around and rng.random() < 0.6:
@@ -316,6 +336,27 @@ class Tasks:
         fact = self.fact(lang, rng) if rng.random() < 0.5 else self.gap(lang, rng)
         return chat(None, f"{REPEAT[lang]} {fact.sentence}", fact.sentence)
 
+    def extract(self, lang: str, rng: random.Random) -> list[Piece]:
+        """A sentence to JSON: what it says under keys that the instruction names, null or [] where it says nothing."""
+        fact = self.fact(lang, rng) if rng.random() < 0.6 else self.gap(lang, rng)
+        sentence = fact.sentence
+        kinds = rng.sample(sorted(EXTRACT), rng.randrange(1, 4))
+        as_list = rng.random() < 0.35
+        keys = {kind: rng.choice(EXTRACT[kind][0]) for kind in kinds}
+        found = {kind: [m.group() for m in EXTRACT[kind][1].finditer(sentence)] for kind in kinds}
+        if rng.random() < 0.3:
+            wanted = [{"text": text, "type": keys[kind]} for kind in kinds for text in dict.fromkeys(found[kind])]
+            ask = rng.choice(LIST_ASK[lang]).format(keys=", ".join(keys.values()))
+            target = json.dumps(wanted, ensure_ascii=False)
+        else:
+            values = {keys[k]: found[k] if as_list else (found[k][0] if found[k] else None) for k in kinds}
+            if rng.random() < 0.3:
+                values = {rng.choice(("kind", "label", "class", "topic")): fact.title} | values
+                sentence = f"{fact.title}: {sentence}"
+            ask = rng.choice(EXTRACT_ASK[lang][as_list]).format(keys=", ".join(values))
+            target = json.dumps(values, ensure_ascii=False)
+        return chat(ask, sentence, target) if rng.random() < 0.6 else chat(None, f"{ask}\n\n{sentence}", target)
+
 
 class Form:
     """How the answer should look: drawn once, then used for one or several answers."""
@@ -382,13 +423,15 @@ def fake_heading(lang: str, rng: random.Random, text: str) -> str:
     return rng.choice((f"第{number}條　{name}", f"第{number}條", f"第{number % 9 + 1}章 {name}", f"{number % 9}.{minor} {name}"))
 
 
-def locate(text: str, answer: str) -> tuple[str, tuple[str, ...]] | None:
-    """The sentence that holds the answer and the other sentences; None when it is too long or spans sentences."""
+def locate(text: str, answer: str) -> tuple[str, tuple[str, ...], tuple[str, ...], tuple[str, ...]] | None:
+    """The sentence that holds the answer, the other sentences without it, and all in front of it and behind it; None when
+    it is too long or spans sentences.
+    """
     sentences = [text[s.start : s.end] for s in sentence_spans(text)]
     for index, sentence in enumerate(sentences):
         if answer in sentence and len(sentence) < 420:
             around = tuple(s for i, s in enumerate(sentences) if i != index and answer not in s and 8 < len(s) < 350)
-            return sentence, around
+            return sentence, around, tuple(sentences[:index]), tuple(sentences[index + 1 :])
     return None
 
 

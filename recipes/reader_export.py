@@ -1,9 +1,9 @@
 """Exports ``builtin:reader``: int8 embeddings, float16 weights, calibration and threshold fitted on development data.
 
-    python recipes/reader_export.py --data DATA --checkpoint OUT/checkpoint.pt [--questions 400]
+    python recipes/reader_export.py --data DATA --checkpoint OUT/checkpoint.pt [--questions 600] [--write]
 
-Half of the development questions fit the calibration and the no-answer threshold, the other half is scored; the model
-card ``src/groundtune/builtin/reader/card.json`` holds what was measured, with the date.
+A third of the sampled development questions fits the calibration and the no-answer threshold, the rest is scored. Prints
+the model card; with ``--write`` the weights and ``card.json`` in ``src/groundtune/builtin/reader`` are replaced.
 """
 
 from __future__ import annotations
@@ -11,78 +11,85 @@ from __future__ import annotations
 import argparse
 import datetime
 import hashlib
+import io
 import json
 import random
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from base_tasks import Tasks
-from corpus import LANGUAGES
+from corpus import LANGUAGES, Paragraph, paragraphs
 from reader_model import ReaderNet
+from reader_train import Row, pack
 from scipy.optimize import minimize
 
 from groundtune.measure.scorers import exact_match, token_f1
 from groundtune.models.reader import FOLDER, BuiltinReader
-from groundtune.models.reader_features import encode
+from groundtune.models.reader_units import encode
 from groundtune.text.normalise import contains_answer
+
+REFUSED = 0.13  # share of the answerable calibration questions below the threshold
+
+
+@dataclass(frozen=True)
+class Try:
+    score: float
+    answerable: bool
+    right: bool
+    em: float
+    f1: float
 
 
 def export(checkpoint: Path) -> dict[str, np.ndarray]:
     saved = torch.load(checkpoint, weights_only=False)
-    weights: dict[str, np.ndarray] = {}
-    for name, master in zip(saved["names"], saved["masters"], strict=True):
-        array = master.numpy()
-        if name == "embed.weight":
-            scale = np.maximum(np.abs(array).max(axis=1), 1e-8) / 127
-            weights["embed.codes"] = np.round(array / scale[:, None]).astype(np.int8)
-            weights["embed.scale"] = scale.astype(np.float16)
-        else:
-            weights[name] = array.astype(np.float16)
-    return weights
+    table = saved["table"].numpy()
+    scale = np.maximum(np.abs(table).max(axis=1), 1e-8) / 127
+    weights = {"embed.codes": np.round(table / scale[:, None]).astype(np.int8), "embed.scale": scale.astype(np.float16)}
+    return weights | {n: m.numpy().astype(np.float16) for n, m in zip(saved["names"], saved["masters"], strict=True)}
 
 
 def parity(weights: dict[str, np.ndarray], reader: BuiltinReader) -> float:
     """Largest difference of a logit between torch (with the exported weights) and NumPy."""
-    from reader_train import pack
-
-    net = ReaderNet().eval()
+    width = len(weights["sentinel"])
+    stacks = 1 + max(int(n.split(".")[1]) for n in weights if n.startswith("stacks."))
+    net = ReaderNet(width, stacks=stacks).eval()
     state = {k: torch.tensor(v.astype(np.float32)) for k, v in weights.items() if not k.startswith("embed.")}
     state["embed.weight"] = torch.tensor(weights["embed.codes"].astype(np.float32) * weights["embed.scale"].astype(np.float32)[:, None])
     net.load_state_dict(state)
     passage, question = encode("The shop opens at nine. 京都の本店は月曜日に休みます。"), encode("When does the shop open?")
     with torch.no_grad():
-        torch_logits = net(*pack([(passage, question, [])]))[0].numpy()
-    return float(np.abs(torch_logits - reader.logits(passage, question)).max())
+        logits = net(*pack([Row(passage, question, [])]))[0].numpy()
+    return float(np.abs(logits - reader.logits(passage, question)).max())
 
 
-def readings(reader: BuiltinReader, dev: Tasks, lang: str, count: int, seed: int) -> list[tuple[float, bool, bool, float, float]]:
-    """(score, answerable, right, em, f1) for questions with their own paragraph and with another one."""
+def tries(reader: BuiltinReader, dev: list[Paragraph], count: int, seed: int) -> list[Try]:
+    """Questions with their own paragraph, and each again with another paragraph of the same article without the answer."""
     rng = random.Random(seed)
+    asked = [(p, q) for p in dev for q in p.questions]
     found = []
-    for paragraph, asked in rng.sample(dev.asked[lang], count):
-        best = reader.read(asked.question, [paragraph.text], k=1)[0]
-        text = paragraph.text[best.start : best.end]
-        em, f1 = exact_match(text, asked.answers), token_f1(text, asked.answers)
-        found.append((best.score, True, any(contains_answer(text, a) for a in asked.answers) or f1 >= 0.5, em, f1))
-        near = [p for p in dev.paragraphs[lang] if p.title == paragraph.title and not any(a in p.text for a in asked.answers)]
-        other = rng.choice(near or dev.paragraphs[lang])
-        if not any(a in other.text for a in asked.answers):
-            found.append((reader.read(asked.question, [other.text], k=1)[0].score, False, False, 0.0, 0.0))
+    for paragraph, q in rng.sample(asked, min(count, len(asked))):
+        best = reader.read(q.question, [paragraph.text], k=1)[0]
+        said = paragraph.text[best.start : best.end]
+        em, f1 = exact_match(said, q.answers), token_f1(said, q.answers)
+        found.append(Try(best.score, True, any(contains_answer(said, a) for a in q.answers) or f1 >= 0.5, em, f1))
+        near = [p for p in dev if p.title == paragraph.title and not any(a in p.text for a in q.answers)]
+        other = rng.choice(near or [p for p in dev if not any(a in p.text for a in q.answers)])
+        found.append(Try(reader.read(q.question, [other.text], k=1)[0].score, False, False, 0.0, 0.0))
     return found
 
 
-def fit(rows: list[tuple[float, bool, bool, float, float]]) -> tuple[float, float, float]:
-    """Platt scaling of "the span is right", and the threshold that refuses at most 15 % of answerable questions."""
-    scores, right = np.array([r[0] for r in rows]), np.array([r[2] for r in rows], dtype=float)
+def fit(rows: list[Try]) -> tuple[float, float, float]:
+    """Platt scaling of "the span is right", and the threshold that refuses the share REFUSED of answerable questions."""
+    scores, right = np.array([r.score for r in rows]), np.array([r.right for r in rows], dtype=float)
 
     def loss(p: np.ndarray) -> float:
         z = p[0] * scores + p[1]
         return float(np.mean(np.logaddexp(0, z) - right * z))
 
     slope, offset = minimize(loss, np.array([0.3, 0.0]), method="Nelder-Mead").x
-    cut = float(np.quantile([r[0] for r in rows if r[1]], 0.13))
+    cut = float(np.quantile([r.score for r in rows if r.answerable], REFUSED))
     return float(slope), float(offset), float(1 / (1 + np.exp(-(slope * cut + offset))))
 
 
@@ -90,53 +97,59 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--checkpoint", type=Path, required=True)
-    parser.add_argument("--questions", type=int, default=400)
+    parser.add_argument("--questions", type=int, default=600)
+    parser.add_argument("--write", action="store_true")
     args = parser.parse_args()
     weights = export(args.checkpoint)
-    dev = Tasks(args.data, "dev")
     card = {"name": "builtin:reader", "threshold": 0.0, "calibration": {"slope": 1.0, "offset": 0.0}}
     reader = BuiltinReader(weights, card)
-    difference = parity(weights, reader)
-    half = args.questions // 2
-    rows = [r for lang in LANGUAGES for r in readings(reader, dev, lang, half, 1)]
-    slope, offset, threshold = fit(rows)
-    scores = {}
-    seconds: list[float] = []
-    for lang in LANGUAGES:
-        tested = readings(reader, dev, lang, half, 2)
-        chance = [1 / (1 + np.exp(-(slope * r[0] + offset))) for r in tested]
-        own = [(r, c) for r, c in zip(tested, chance, strict=True) if r[1]]
-        none = [c for r, c in zip(tested, chance, strict=True) if not r[1]]
-        for paragraph, asked in random.Random(5).sample(dev.asked[lang], 40):
+    dev = {lang: paragraphs(args.data, lang, "dev") for lang in LANGUAGES}
+    tested = {lang: tries(reader, dev[lang], args.questions, 1) for lang in LANGUAGES}
+    third = 2 * (args.questions // 3)
+    slope, offset, threshold = fit([r for rows in tested.values() for r in rows[:third]])
+    scores, seconds = {}, []
+    for lang, rows in tested.items():
+        kept = rows[third:]
+        chance = [1 / (1 + np.exp(-(slope * r.score + offset))) for r in kept]
+        asked = [q for p in dev[lang] for q in p.questions]
+        for paragraph, q in zip(dev[lang], random.Random(5).sample(asked, 60), strict=False):
             begin = time.perf_counter()
-            reader.read(asked.question, [paragraph.text])
+            reader.read(q.question, [paragraph.text])
             seconds.append(time.perf_counter() - begin)
+        own = [r for r in kept if r.answerable]
         scores[lang] = {
             "questions": len(own),
-            "em": round(100 * float(np.mean([r[3] for r, _ in own])), 1),
-            "f1": round(100 * float(np.mean([r[4] for r, _ in own])), 1),
-            "false_answers": round(100 * float(np.mean([c >= threshold for c in none])), 1),
-            "over_refusal": round(100 * float(np.mean([c < threshold for _, c in own])), 1),
+            "em": round(100 * float(np.mean([r.em for r in own])), 1),
+            "f1": round(100 * float(np.mean([r.f1 for r in own])), 1),
+            "false_answers": round(100 * float(np.mean([c >= threshold for r, c in zip(kept, chance, strict=True) if not r.answerable])), 1),
+            "over_refusal": round(100 * float(np.mean([c < threshold for r, c in zip(kept, chance, strict=True) if r.answerable])), 1),
         }
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    np.savez(FOLDER / "weights.npz", **weights)
-    data = (FOLDER / "weights.npz").read_bytes()
+    stream = io.BytesIO()
+    np.savez_compressed(stream, **weights)
+    data = stream.getvalue()
+    log = [json.loads(line) for line in (args.checkpoint.parent / "log.jsonl").read_text().splitlines()]
     card |= {
         "threshold": threshold,
         "calibration": {"slope": slope, "offset": offset},
         "sha256": {"weights.npz": hashlib.sha256(data).hexdigest()},
         "bytes": len(data),
         "parameters": int(sum(w.size for k, w in weights.items() if k != "embed.scale")),
+        "training_questions": log[-1]["questions"],
+        "training_minutes_one_core": log[-1]["minutes"],
         "measured": datetime.date.today().isoformat(),
         "dev_with_gold_paragraph": scores,
+        "unanswerable": "another paragraph of the same article that does not hold the answer",
         "seconds_per_paragraph_p95": round(float(np.quantile(seconds, 0.95)), 4),
-        "parity_with_training_code": difference,
+        "parity_with_training_code": parity(weights, reader),
         "languages": ["en", "zh-TW", "ja"],
         "licence": "CC-BY-SA-4.0 (trained on SQuAD, JaQuAD, DRCD and CMRC 2018 text and on laws)",
         "data": "recipes/README.md",
         "limits": "Short factual answers that stand in the passage. It cannot add, compare, infer or follow instructions.",
     }
-    (FOLDER / "card.json").write_text(json.dumps(card, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    if args.write:
+        FOLDER.mkdir(parents=True, exist_ok=True)
+        (FOLDER / "weights.npz").write_bytes(data)
+        (FOLDER / "card.json").write_text(json.dumps(card, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     print(json.dumps(card, ensure_ascii=False, indent=1))
 
 

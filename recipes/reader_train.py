@@ -2,8 +2,10 @@
 
     python recipes/reader_train.py --data DATA --out OUT [--minutes 85]
 
-An answer may stand at several places of its paragraph: every occurrence counts (marginal likelihood). One in six
-questions comes with a passage that does not answer it (its answer sentence removed, or another paragraph).
+An answer may stand at several places of its paragraph: every occurrence counts (marginal likelihood). One in seven
+questions comes with a passage that does not answer it (its answer sentences removed, or another paragraph, most often
+of the same article). Network weights are bfloat16 with float32 masters (Muon for matrices); the embedding table is
+float32 and only the rows that a batch touches are updated. The rates fall to zero over ``--minutes``.
 """
 
 from __future__ import annotations
@@ -13,111 +15,113 @@ import json
 import os
 import random
 import time
-from functools import lru_cache
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from base_tasks import Tasks
 from base_train import Muon
 from corpus import LANGUAGES
+from reader_data import Bank, build
 from reader_model import ReaderNet
 
 from groundtune.measure.scorers import exact_match, token_f1
-from groundtune.models.reader_features import IDS, MATCHES, Encoded, cut, encode, matches
+from groundtune.models.reader_units import IDS, MATCHES, Encoded, cut, matches
 
-WINDOW = 208
-
-
-@lru_cache(maxsize=60_000)
-def encoded(text: str) -> Encoded:
-    return encode(text)
+WINDOW, QUESTION = 416, 60
+SHARES = {"en": 0.46, "ja": 0.28, "zh-Hant": 0.26}  # of the training questions
+MADE = {"en": (30_000, 0.08), "ja": (40_000, 0.2), "zh-Hant": (90_000, 0.55)}  # made questions, their share per draw
+NEGATIVE = 0.14
 
 
-def occurrences(passage: Encoded, text: str, answers: tuple[str, ...]) -> list[tuple[int, int]]:
-    """Unit spans (first, last) of every occurrence of every answer."""
-    starts = {u.start: i for i, u in enumerate(passage.units)}
-    ends = {u.end: i for i, u in enumerate(passage.units)}
-    found = set()
-    for answer in answers:
-        answer = answer.strip()
-        at = text.find(answer)
-        while at >= 0 and answer:
-            first, last = starts.get(at), ends.get(at + len(answer))
-            if first is not None and last is not None:
-                found.add((first, last))
-            at = text.find(answer, at + 1)
-    return sorted(found)
+@dataclass(frozen=True)
+class Row:
+    passage: Encoded
+    question: Encoded
+    spans: list[tuple[int, int]]  # empty: the passage does not answer
 
 
-def draw(tasks: Tasks, rng: random.Random) -> tuple[Encoded, Encoded, list[tuple[int, int]]] | None:
-    """(passage, question, answer spans); no spans: unanswerable."""
-    lang = rng.choices(LANGUAGES, (0.42, 0.30, 0.28))[0]
-    if rng.random() < 0.14:
-        fact = tasks.gap(lang, rng)
-        sentences = [*rng.sample(list(fact.around), min(len(fact.around), 6)), fact.sentence]
-        rng.shuffle(sentences)
-        text, question, answers = "\n".join(sentences), fact.question, (fact.answer,)
+class Drawer:
+    """Draws training rows from the banks; all randomness comes from the generator that is passed in."""
+
+    def __init__(self, banks: dict[str, Bank]) -> None:
+        self.banks = banks
+        self.human = {lang: np.flatnonzero(~b.made) for lang, b in banks.items()}
+        self.made = {lang: np.flatnonzero(b.made) for lang, b in banks.items()}
+
+    def draw(self, rng: random.Random) -> Row | None:
+        lang = rng.choices(list(SHARES), list(SHARES.values()))[0]
+        bank = self.banks[lang]
+        pool = self.made[lang] if rng.random() < MADE[lang][1] else self.human[lang]
+        index = int(pool[rng.randrange(len(pool))])
+        own = int(bank.of[index])
+        passage, question = bank.passage(own), cut(bank.question(index), 0, QUESTION)
+        spans = [(int(a), int(b)) for a, b in bank.spans[index] if a >= 0]
+        if rng.random() < NEGATIVE:
+            if rng.random() < 0.5:
+                passage = without(passage, spans)
+            else:
+                passage = bank.passage(self._other(bank, own, rng))
+                keys = {int(k) for a, b in spans for k in bank.passage(own).keys[a : b + 1]}
+                if keys <= set(passage.keys.tolist()):  # the answer may stand there as well
+                    return None
+            spans = []
+        if len(passage) < 8 or not len(question):
+            return None
+        size = WINDOW if rng.random() < 0.35 else rng.randrange(150, 270)  # short ones cost a third and teach as much
+        if len(passage) > size:
+            passage, spans = window(passage, spans, size, rng)
+        return Row(passage, question, spans)
+
+    @staticmethod
+    def _other(bank: Bank, own: int, rng: random.Random) -> int:
+        near = np.flatnonzero(bank.group == bank.group[own]) if rng.random() < 0.7 else np.zeros(0)
+        return int(near[rng.randrange(len(near))]) if len(near) > 1 else rng.randrange(len(bank.passage_at) - 1)
+
+
+def without(passage: Encoded, spans: list[tuple[int, int]]) -> Encoded:
+    """The passage less the sentences that hold the answer."""
+    gone = {int(s) for a, b in spans for s in passage.sentence[a : b + 1]}
+    keep = ~np.isin(passage.sentence, list(gone))
+    return Encoded(*(getattr(passage, k)[keep] for k in Encoded.__slots__))
+
+
+def window(passage: Encoded, spans: list[tuple[int, int]], size: int, rng: random.Random) -> tuple[Encoded, list[tuple[int, int]]]:
+    n = len(passage)
+    if spans:
+        first, last = rng.choice(spans)
+        least, most = max(0, last - size + 1), min(first, n - size)
+        low = rng.randint(min(least, most), max(least, most))
     else:
-        paragraph, asked = rng.choice(tasks.asked[lang])
-        text, question, answers = paragraph.text, asked.question, asked.answers
-    negative = rng.random() < 0.17
-    if negative:
-        if rng.random() < 0.6:
-            kept = text
-            for answer in answers:
-                while answer in kept:
-                    at = kept.find(answer)
-                    low = max(kept.rfind(c, 0, at) for c in "。．.!?！？\n") + 1
-                    high = min((kept.find(c, at + len(answer)) for c in "。.!?！？\n" if c in kept[at + len(answer) :]), default=len(kept) - 1)
-                    kept = kept[:low] + kept[high + 1 :]
-            text = kept
-        else:
-            text = rng.choice(tasks.asked[lang])[0].text
-            if any(a in text for a in answers):
-                return None
-        answers = ()
-    passage, asked_units = encoded(text), encoded(question)
-    if len(passage.units) < 8 or not asked_units.units:
-        return None
-    spans = occurrences(passage, text, answers) if answers else []
-    if answers and not spans:
-        return None
-    if len(passage.units) > WINDOW:
-        if spans:
-            first, last = rng.choice(spans)
-            low, high = max(0, last - WINDOW + 1), min(first, len(passage.units) - WINDOW)
-            low = rng.randint(low, high) if low < high else min(low, first)
-        else:
-            low = rng.randrange(0, len(passage.units) - WINDOW)
-        passage = cut(passage, low, low + WINDOW)
-        spans = [(a - low, b - low) for a, b in spans if a >= low and b < low + WINDOW]
-    return passage, cut(asked_units, 0, 60), [s for s in spans if s[1] - s[0] < 30] if spans else []
+        low = rng.randrange(0, n - size + 1)
+    return cut(passage, low, low + size), [(a - low, b - low) for a, b in spans if a >= low and b < low + size]
 
 
-def pack(rows: list[tuple[Encoded, Encoded, list[tuple[int, int]]]]) -> tuple[torch.Tensor, ...]:
-    n = max(len(p.units) for p, _, _ in rows)
-    m = max(len(q.units) for _, q, _ in rows)
-    c_ids, q_ids = np.zeros((len(rows), n, IDS), np.int64), np.zeros((len(rows), m, IDS), np.int64)
+def pack(rows: list[Row]) -> tuple[torch.Tensor, ...]:
+    n, m = max(len(r.passage) for r in rows), max(len(r.question) for r in rows)
+    c_ids, q_ids = np.zeros((len(rows), n, IDS), np.int32), np.zeros((len(rows), m, IDS), np.int32)
     c_match, q_match = np.zeros((len(rows), n, MATCHES), np.float32), np.zeros((len(rows), m, MATCHES), np.float32)
-    for i, (p, q, _) in enumerate(rows):
-        c_ids[i, : len(p.units)], q_ids[i, : len(q.units)] = p.ids, q.ids
-        c_match[i, : len(p.units)], q_match[i, : len(q.units)] = matches(p, q), matches(q, p)
-    lengths = torch.tensor([len(p.units) for p, _, _ in rows]), torch.tensor([len(q.units) for _, q, _ in rows])
+    for i, r in enumerate(rows):
+        p, q = r.passage, r.question
+        c_ids[i, : len(p)], q_ids[i, : len(q)] = p.ids, q.ids
+        c_match[i, : len(p)], q_match[i, : len(q)] = matches(p, q), matches(q, p)
+    lengths = torch.tensor([len(r.passage) for r in rows]), torch.tensor([len(r.question) for r in rows])
     t = torch.from_numpy
-    return t(c_ids), t(c_match), lengths[0], t(q_ids), t(q_match), lengths[1]
+    return t(c_ids).long(), t(c_match), lengths[0], t(q_ids).long(), t(q_match), lengths[1]
 
 
-def loss_of(logits: torch.Tensor, rows: list[tuple[Encoded, Encoded, list[tuple[int, int]]]]) -> torch.Tensor:
+def loss_of(logits: torch.Tensor, rows: list[Row]) -> torch.Tensor:
+    """Marginal log-likelihood of the answer's places; (0, 0) is the place of an unanswerable question."""
     logs = logits.log_softmax(1)
-    losses = []
-    for i, (_, _, spans) in enumerate(rows):
-        if spans:
-            joint = torch.stack([logs[i, a + 1, 0] + logs[i, b + 1, 1] for a, b in spans])
-            losses.append(-torch.logsumexp(joint, 0))
-        else:
-            losses.append(-(logs[i, 0, 0] + logs[i, 0, 1]))
-    return torch.stack(losses).mean()
+    spans = [r.spans or [(-1, -1)] for r in rows]
+    most = max(map(len, spans))
+    table = torch.zeros(len(rows), most, 2, dtype=torch.long)
+    off = torch.full((len(rows), most), -1e4)
+    for i, found in enumerate(spans):
+        table[i, : len(found)] = torch.tensor(found) + 1
+        off[i, : len(found)] = 0
+    joint = logs[..., 0].gather(1, table[..., 0]) + logs[..., 1].gather(1, table[..., 1]) + off
+    return -joint.logsumexp(1).mean()
 
 
 def best_span(logits: np.ndarray, longest: int = 30) -> tuple[int, int, float]:
@@ -133,23 +137,116 @@ def best_span(logits: np.ndarray, longest: int = 30) -> tuple[int, int, float]:
 
 
 @torch.no_grad()
-def probe(net: ReaderNet, dev: Tasks, count: int) -> dict[str, list[float]]:
+def probe(net: ReaderNet, dev: dict[str, tuple[Bank, list[tuple[str, tuple[str, ...]]]]], count: int) -> dict[str, list[float]]:
     """EM and F1 in % with the gold paragraph given, answer forced."""
     net.eval()
     found = {}
-    for lang in LANGUAGES:
-        asked = random.Random(3).sample(dev.asked[lang], count)
+    for lang, (bank, texts) in dev.items():
+        picked = random.Random(3).sample(range(len(texts)), count)
         em = f1 = 0.0
-        for paragraph, q in asked:
-            p = encoded(paragraph.text)
-            p = cut(p, 0, 600)
-            logits = net(*pack([(p, encoded(q.question), [])]))[0].numpy()
-            first, last, _ = best_span(logits)
-            text = paragraph.text[p.units[first].start : p.units[last].end]
-            em += exact_match(text, q.answers)
-            f1 += token_f1(text, q.answers)
+        for index in picked:
+            text, answers = texts[index]
+            p = cut(bank.passage(int(bank.of[index])), 0, 700)
+            first, last, _ = best_span(net(*pack([Row(p, bank.question(index), [])]))[0].numpy())
+            said = text[int(p.starts[first]) : int(p.ends[last])]
+            em += exact_match(said, answers)
+            f1 += token_f1(said, answers)
         found[lang] = [round(100 * em / count, 1), round(100 * f1 / count, 1)]
     net.train()
+    return found
+
+
+def banks_of(data: Path, out: Path) -> dict[str, Bank]:
+    """Training banks, made once and kept in ``out``."""
+    banks = {}
+    for lang in LANGUAGES:
+        path = out / f"bank-{lang}.npz"
+        if not path.exists():
+            build(data, lang, "train", MADE[lang][0]).save(path)
+        banks[lang] = Bank.load(path)
+    return banks
+
+
+def dev_of(data: Path) -> dict[str, tuple[Bank, list[tuple[str, tuple[str, ...]]]]]:
+    from corpus import paragraphs
+
+    return {
+        lang: (build(data, lang, "dev", 0), [(p.text, q.answers) for p in paragraphs(data, lang, "dev") for q in p.questions])
+        for lang in LANGUAGES
+    }
+
+
+class Training:
+    """Network, masters, optimizers and the clock; saved and resumed as a whole."""
+
+    def __init__(self, net: ReaderNet, out: Path, table_rate: float, matrix_rate: float) -> None:
+        self.net, self.path = net, out / "checkpoint.pt"
+        named = [(n, p) for n, p in net.named_parameters() if n != "embed.weight"]
+        self.masters = [p.detach().clone() for _, p in named]
+        self.names = [n for n, _ in named]
+        for n, p in named:
+            p.data = p.data.bfloat16()
+        self.params = [p for _, p in named]
+        pairs = list(zip(self.names, self.masters, strict=True))
+        matrix = [m for n, m in pairs if m.ndim == 2 and not n.startswith("heads")]
+        other = [m for n, m in pairs if m.ndim != 2 or n.startswith("heads")]
+        self.optimizers = [
+            Muon(matrix, lr=matrix_rate), torch.optim.AdamW(other, lr=0.002, betas=(0.9, 0.98), weight_decay=0.0),
+            torch.optim.SparseAdam([net.embed.weight], lr=table_rate, betas=(0.9, 0.98)),
+        ]  # fmt: skip
+        self.rates = [[g["lr"] for g in o.param_groups] for o in self.optimizers]
+        self.state = {"step": 0, "batch": 0, "questions": 0, "seconds": 0.0}
+        if self.path.exists():
+            self._load()
+        self._copy()
+
+    def step(self, loss: torch.Tensor, scale: float) -> None:
+        for o, rates in zip(self.optimizers, self.rates, strict=True):
+            for g, r in zip(o.param_groups, rates, strict=True):
+                g["lr"] = r * max(scale, 0.002)
+        loss.backward()
+        with torch.no_grad():
+            norm = torch.sqrt(sum(p.grad.float().pow(2).sum() for p in self.params))
+            clip = min(1.0, 2.0 / (float(norm) + 1e-6))
+            for p, m in zip(self.params, self.masters, strict=True):
+                m.grad = p.grad.float() * clip
+                p.grad = None
+        for o in self.optimizers:
+            o.step()
+        self.net.embed.weight.grad = None
+        self._copy()
+
+    @torch.no_grad()
+    def _copy(self) -> None:
+        for p, m in zip(self.params, self.masters, strict=True):
+            p.copy_(m)
+
+    def save(self) -> None:
+        torch.save(
+            {"state": self.state, "names": self.names, "masters": self.masters, "table": self.net.embed.weight.detach(),
+             "optimizers": [o.state_dict() for o in self.optimizers]}, self.path.with_suffix(".tmp"),
+        )  # fmt: skip
+        os.replace(self.path.with_suffix(".tmp"), self.path)
+
+    @torch.no_grad()
+    def _load(self) -> None:
+        saved = torch.load(self.path, weights_only=False)
+        self.state = saved["state"]
+        self.net.embed.weight.copy_(saved["table"])
+        for m, s in zip(self.masters, saved["masters"], strict=True):
+            m.copy_(s)
+        for o, s in zip(self.optimizers, saved["optimizers"], strict=True):
+            o.load_state_dict(s)
+
+
+def batches(rows: list[Row], units: int) -> list[list[Row]]:
+    """Rows of like length together, about ``units`` passage units in each batch."""
+    rows = sorted(rows, key=lambda r: len(r.passage))
+    found: list[list[Row]] = [[]]
+    for row in rows:
+        if found[-1] and len(row.passage) * (len(found[-1]) + 1) > units:
+            found.append([])
+        found[-1].append(row)
     return found
 
 
@@ -158,81 +255,55 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=85)
-    parser.add_argument("--rows", type=int, default=32)
+    parser.add_argument("--units", type=int, default=9000, help="passage units in a batch")
+    parser.add_argument("--width", type=int, default=128)
+    parser.add_argument("--stacks", type=int, default=3)
+    parser.add_argument("--drop", type=float, default=0.1)
+    parser.add_argument("--table-rate", type=float, default=0.004)
+    parser.add_argument("--matrix-rate", type=float, default=0.02)
     args = parser.parse_args()
     torch.set_num_threads(int(os.environ.get("THREADS", "1")))
     torch.manual_seed(0)
     args.out.mkdir(parents=True, exist_ok=True)
-    tasks, dev = Tasks(args.data), Tasks(args.data, "dev")
-    net = ReaderNet()
+    drawer, dev = Drawer(banks_of(args.data, args.out)), dev_of(args.data)
+    net = ReaderNet(args.width, stacks=args.stacks, drop=args.drop)
     print(f"{sum(p.numel() for p in net.parameters()):,} parameters", flush=True)
-    named = list(net.named_parameters())
-    masters = [p.detach().clone() for _, p in named]
-    net.bfloat16()
-    matrix = [m for (n, p), m in zip(named, masters, strict=True) if p.ndim == 2 and "embed" not in n and "heads" not in n]
-    other = [m for m in masters if not any(m is x for x in matrix) and m.shape[0] != 65536]
-    table = [m for m in masters if m.shape[0] == 65536]
-    optimizers = [Muon(matrix), torch.optim.AdamW(other, lr=0.002, betas=(0.9, 0.98), weight_decay=0.0), torch.optim.Adam(table, lr=0.004, betas=(0.9, 0.98))]
-    base_rates = [[g["lr"] for g in o.param_groups] for o in optimizers]
-    state = {"step": 0, "seconds": 0.0}
-    checkpoint = args.out / "checkpoint.pt"
-    if checkpoint.exists():
-        saved = torch.load(checkpoint, weights_only=False)
-        state = saved["state"]
-        for m, s in zip(masters, saved["masters"], strict=True):
-            m.copy_(s)
-        for o, s in zip(optimizers, saved["optimizers"], strict=True):
-            o.load_state_dict(s)
-    named = list(net.named_parameters())
-    with torch.no_grad():
-        for (_, p), m in zip(named, masters, strict=True):
-            p.copy_(m)
-    budget, last, losses, last_saved = args.minutes * 60, time.time(), [], state["seconds"]
+    training = Training(net, args.out, args.table_rate, args.matrix_rate)
+    state = training.state
     log = (args.out / "log.jsonl").open("a")
+    budget, last, losses, saved, told = args.minutes * 60, time.time(), [], state["seconds"], state["seconds"]
+    net.train()
     while state["seconds"] < budget:
         rng = random.Random(state["step"])
-        rows = []
-        while len(rows) < args.rows * 4:
-            row = draw(tasks, rng)
-            if row:
-                rows.append(row)
-        rows.sort(key=lambda r: len(r[0].units))  # four batches of like lengths: little padding
-        for part in range(4):
-            chunk = rows[part * args.rows : (part + 1) * args.rows]
+        torch.manual_seed(state["step"])
+        rows = [r for r in (drawer.draw(rng) for _ in range(512)) if r]
+        groups = batches(rows, args.units)
+        rng.shuffle(groups)
+        for chunk in groups:
             done = state["seconds"] / budget
-            scale = min(1.0, (state["step"] * 4 + part + 1) / 150) * min(1.0, (1 - done) / 0.8)
-            for o, rates in zip(optimizers, base_rates, strict=True):
-                for g, r in zip(o.param_groups, rates, strict=True):
-                    g["lr"] = r * max(scale, 0.003)
+            scale = min(1.0, (state["batch"] + 1) / 200) * min(1.0, (1 - done) / 0.8)
             loss = loss_of(net(*pack(chunk)), chunk)
-            loss.backward()
-            with torch.no_grad():
-                norm = torch.sqrt(sum(p.grad.float().pow(2).sum() for _, p in named))
-                clip = min(1.0, 2.0 / (float(norm) + 1e-6))
-                for (_, p), m in zip(named, masters, strict=True):
-                    m.grad = p.grad.float() * clip
-                    p.grad = None
-            for o in optimizers:
-                o.step()
-            with torch.no_grad():
-                for (_, p), m in zip(named, masters, strict=True):
-                    p.copy_(m)
+            training.step(loss, scale)
             losses.append(float(loss.detach()))
-        state["seconds"] += time.time() - last
-        last = time.time()
+            state["batch"] += 1
+            state["questions"] += len(chunk)
+            state["seconds"] += time.time() - last
+            last = time.time()
         state["step"] += 1
-        if state["step"] % 25 == 0:
-            entry = {"questions": state["step"] * 4 * args.rows, "minutes": round(state["seconds"] / 60, 1), "loss": round(sum(losses) / len(losses), 3)}
+        if state["step"] % 20 == 0:
+            entry = {"batch": state["batch"], "minutes": round(state["seconds"] / 60, 1), "questions": state["questions"], "loss": round(sum(losses) / len(losses), 4)}
             losses = []
-            if state["step"] % 150 == 0:
-                entry["dev"] = probe(net, dev, 120)
+            if state["seconds"] - told > 420 or state["seconds"] >= budget:
+                told = state["seconds"]
+                entry["probe"] = probe(net, dev, 150)
+                last = time.time()
             print(json.dumps(entry), flush=True)
             log.write(json.dumps(entry) + "\n")
             log.flush()
-        if state["seconds"] - last_saved > 240 or state["seconds"] >= budget:
-            last_saved = state["seconds"]
-            torch.save({"state": state, "masters": masters, "names": [n for n, _ in named], "optimizers": [o.state_dict() for o in optimizers]}, args.out / "checkpoint.tmp")
-            os.replace(args.out / "checkpoint.tmp", checkpoint)
+        if state["seconds"] - saved > 300 or state["seconds"] >= budget:
+            saved = state["seconds"]
+            training.save()
+            last = time.time()
 
 
 if __name__ == "__main__":

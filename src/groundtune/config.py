@@ -7,12 +7,17 @@ import tomllib
 import types
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 from groundtune.errors import ConfigError
 from groundtune.messages import say
+from groundtune.types import Unsupported
 
+UNSUPPORTED = get_args(Unsupported)
 APPROACHES = ("prompt", "few-shot", "rag", "finetune", "rag+finetune")
+
+
+_WEB = ("http://", "https://")
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,26 @@ class RetrievalSection:
     context_sentences: int = 3
     context_tokens: int = 1500
     chunk_characters: int = 1200
+
+
+@dataclass(frozen=True)
+class AnswersSection:
+    """How ``ask`` answers. ``unsupported``: what happens to written sentences that the documents do not support (flag,
+    remove or keep); ``threshold`` in (0, 1] is how sure the reader must be, 0: as calibrated.
+    """
+
+    unsupported: str = "flag"
+    threshold: float = 0.0
+
+
+@dataclass(frozen=True)
+class AccessSection:
+    """Who may see what. ``folders``: ``folder = label, label`` each; ``readers``: ``VARIABLE = label, label`` each, where
+    the environment variable holds the token of a reader of ``serve``.
+    """
+
+    folders: tuple[str, ...] = ()
+    readers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -159,6 +184,8 @@ class Config:
     project: ProjectSection = field(default_factory=ProjectSection)
     models: ModelsSection = field(default_factory=ModelsSection)
     retrieval: RetrievalSection = field(default_factory=RetrievalSection)
+    answers: AnswersSection = field(default_factory=AnswersSection)
+    access: AccessSection = field(default_factory=AccessSection)
     format: FormatSection = field(default_factory=FormatSection)
     tuning: TuningSection = field(default_factory=TuningSection)
     compare: CompareSection = field(default_factory=CompareSection)
@@ -174,6 +201,17 @@ class Config:
     def path(self, name: str) -> Path:
         """A configured path, relative ones from the project folder."""
         return self.folder / name
+
+    @property
+    def roots(self) -> tuple[Path | str, ...]:
+        """Configured documents: files and folders as paths, web addresses as they are."""
+        names = self.project.documents
+        return tuple(name if name.lower().startswith(_WEB) else self.path(name) for name in names)
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Configured documents on this computer."""
+        return tuple(root for root in self.roots if isinstance(root, Path))
 
 
 def load_config(folder: str | Path) -> Config:
@@ -211,6 +249,9 @@ def parse(table: dict[str, Any], folder: Path, problems: list[str]) -> Config:
             problems.append(
                 say("core.config_choice", section="compare", key="approaches", value=approach, choices=choices)
             )
+    if config.answers.unsupported not in UNSUPPORTED:
+        choices, value = ", ".join(UNSUPPORTED), config.answers.unsupported
+        problems.append(say("core.config_choice", section="answers", key="unsupported", value=value, choices=choices))
     return config
 
 

@@ -30,9 +30,17 @@ class GroundtuneError(Exception):
         self.params = params
         super().__init__(say(key, lang="en", **params))
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Errors travel between processes."""
+        return _again, (type(self), self.key, self.params)
+
     def sentence(self, lang: str | None = None) -> str:
         """The sentence in ``lang`` (default: the language in use)."""
         return say(self.key, lang=lang, **self.params)
+
+
+def _again(kind: type[GroundtuneError], key: str, params: dict[str, object]) -> GroundtuneError:
+    return kind(key, **params)
 
 
 class UserError(GroundtuneError):

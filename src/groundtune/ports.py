@@ -22,7 +22,9 @@ from groundtune.types import (
 )
 
 Kind = Literal["query", "document"]
-Filter = Mapping[str, str | int | float | bool | None]
+Filter = Mapping[str, str | int | float | bool | None | tuple[str, ...]]
+# The filter key whose value is a tuple of access labels: only documents that a reader with these labels may see.
+READER = "@reader"
 
 
 @runtime_checkable

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any, cast
 
 from groundtune import registry
 from groundtune.config import Config, load_config
 from groundtune.errors import DataError
 from groundtune.files import write_whole
 from groundtune.messages import language
-from groundtune.types import Adapter, Answer, Document, Example, Hit, Question, SyncReport
+from groundtune.types import Adapter, Answer, Document, Example, Hit, Question, SyncReport, Unsupported
 
 if TYPE_CHECKING:
     from groundtune.knowledge.base import KnowledgeBase
+    from groundtune.knowledge.labels import FolderRule
+    from groundtune.knowledge.site import Link
     from groundtune.measure.answering import Listener
     from groundtune.measure.results import Report
     from groundtune.ports import Approach, Reader
@@ -96,14 +98,58 @@ class Project:
     @cached_property
     def kb(self) -> KnowledgeBase:
         """The knowledge base, made when missing. Raises ``StoreError``."""
+        return self._open_kb(None)
+
+    def prepare(self, progress: Callable[[int, int, str], None]) -> None:
+        """Open the knowledge base; ``progress(done, total, what)`` hears when it has to be built again first."""
+        if "kb" not in self.__dict__:
+            self.__dict__["kb"] = self._open_kb(progress)
+
+    def _open_kb(self, progress: Callable[[int, int, str], None] | None) -> KnowledgeBase:
         from groundtune.approaches.setting import KNOWLEDGE
         from groundtune.knowledge.base import KnowledgeBase
 
-        return KnowledgeBase.open(
+        base = KnowledgeBase.open(
             self.config.state / KNOWLEDGE,
             embedder=self.config.models.embedder,
             chunk_characters=self.config.retrieval.chunk_characters,
+            progress=progress,
         )
+        base.restrict(self.folder_rules)
+        return base
+
+    @property
+    def folder_rules(self) -> tuple[FolderRule, ...]:
+        """Which documents need which labels, by ``[access] folders``: their paths may be given from the project folder
+        or as document ids. Raises ``ConfigError`` for a line that cannot be read.
+        """
+        from groundtune.knowledge.labels import FolderRule, parse_rules
+
+        rules: list[FolderRule] = []
+        for rule in parse_rules(self.config.access.folders):
+            name = self._document_id(rule.folder)
+            ids = (name, f"{name}/") if name else ("",)
+            rules += [FolderRule(each, rule.labels) for each in ids]
+        return tuple(rules)
+
+    def _document_id(self, path: str) -> str:
+        """The document id (or the beginning of ids) that a path below a documents folder stands for."""
+        wanted = PurePosixPath(path.replace("\\", "/"))
+        for given in self.config.project.documents:
+            root = PurePosixPath(given.replace("\\", "/"))
+            if wanted == root:
+                return root.name if self.config.path(given).is_file() else ""
+            if wanted.is_relative_to(root):
+                return wanted.relative_to(root).as_posix()
+        return "" if wanted.as_posix() == "." else wanted.as_posix()
+
+    def seen_by(self, labels: Iterable[str] | str | None) -> Project:
+        """The project as a reader with these access labels sees it; None: as its owner does."""
+        if labels is None:
+            return self
+        view = Project(self.config)
+        view.__dict__["kb"] = self.kb.seen_by(labels)
+        return view
 
     @cached_property
     def reader(self) -> Reader:
@@ -112,32 +158,48 @@ class Project:
         return reader
 
     @property
-    def roots(self) -> tuple[Path, ...]:
-        """Configured documents: files and folders."""
-        return tuple(self.config.path(name) for name in self.config.project.documents)
+    def roots(self) -> tuple[Path | str, ...]:
+        """Configured documents: files and folders as paths, web addresses as they are."""
+        return self.config.roots
 
     def documents(self) -> tuple[Document, ...]:
         """Current documents of the knowledge base."""
         return tuple(self.kb.documents())
 
     def ingest(
-        self, paths: Sequence[str | Path] | None = None, *, progress: Callable[[int, int, str], None] | None = None
+        self,
+        paths: Sequence[str | Path | Link] | None = None,
+        *,
+        progress: Callable[[int, int, str], None] | None = None,
     ) -> SyncReport:
-        """Bring the knowledge base up to date with ``paths`` (default: the configured documents).
+        """Bring the knowledge base up to date with ``paths`` (default: the configured documents): files, folders and
+        web addresses (``knowledge.site.Link`` for one with settings).
 
         ``progress(done, total, id)`` is called after each file. Raises ``DataError`` for a path that does not exist
         or holds nothing that can be read, before anything is changed.
         """
         return self.kb.sync(list(paths or self.roots), progress=progress)
 
-    def search(self, query: str, k: int | None = None) -> list[Hit]:
-        """Best ``k`` passages (default: ``retrieval.k``)."""
-        return list(self.kb.search(query, k=k or self.config.retrieval.k))
+    def search(self, query: str, k: int | None = None, as_of: str = "") -> list[Hit]:
+        """Best ``k`` passages (default: ``retrieval.k``), of the documents as they were ``as_of`` a date."""
+        base = self.kb.at(as_of) if as_of else self.kb
+        return list(base.search(query, k=k or self.config.retrieval.k))
 
-    def ask(self, question: str, model: str | None = None, k: int | None = None) -> Answer:
-        """Answer with checked citations. Without ``model`` the reader answers by quoting."""
+    def ask(self, question: str, model: str | None = None, k: int | None = None, as_of: str = "") -> Answer:
+        """Answer with checked citations. Without ``model`` the reader answers by quoting. ``as_of`` a date: from the
+        documents as they were then. Raises ``UserError`` for what is not a date.
+        """
         made = registry.load("model", model) if model else None
-        return self.kb.ask(question, model=made, reader=self.reader, k=k or self.config.retrieval.k)
+        settings = self.config.answers
+        return self.kb.ask(
+            question,
+            model=made,
+            reader=self.reader,
+            k=k or self.config.retrieval.k,
+            as_of=as_of,
+            threshold=settings.threshold or None,
+            unsupported=cast("Unsupported", settings.unsupported),
+        )
 
     def compare(
         self,
@@ -193,13 +255,15 @@ class Project:
         return Decision(run, report, cost, verdict)
 
     def approach(self, name: str) -> Approach:
-        """One approach, ready to answer. What was trained by ``compare`` or ``tune`` is used again."""
+        """One approach, ready to answer: with the promoted adapter (``groundtune adapters promote``), else with what was
+        trained by ``compare`` or ``tune`` for the same data.
+        """
         from groundtune.measure.run import needs_of
 
         path = self.config.path(self.config.project.examples)
         # without an instruction in the settings the examples hold the system prompt
         wants = needs_of(name).examples or (path.is_file() and not self.config.format.instruction.strip())
-        return self._fitted(name, self._training_examples() if wants else ())
+        return self._fitted(name, self._training_examples() if wants else (), serving=True)
 
     def tune(self, with_context: bool = False, *, progress: Callable[[Progress], None] | None = None) -> Adapter:
         """Train the adapter for fine-tuning, or with retrieved context for RAG + fine-tuning: the one that ``compare``
@@ -218,11 +282,21 @@ class Project:
         return make_plan(self.config).train
 
     def _fitted(
-        self, name: str, examples: Sequence[Example], progress: Callable[[Progress], None] | None = None
+        self,
+        name: str,
+        examples: Sequence[Example],
+        progress: Callable[[Progress], None] | None = None,
+        *,
+        serving: bool = False,
     ) -> Approach:
+        """``serving`` takes the promoted adapter of the approach, when there is one, instead of training."""
         from groundtune.approaches.setting import make_setting
+        from groundtune.tuning.service import promoted
 
-        approach: Approach = registry.resolve("approach", name)(make_setting(self.config, self.kb, progress=progress))
+        setting = make_setting(self.config, self.kb, progress=progress)
+        trainer = promoted(setting.adapters, name) if serving else None
+        options = {"trainer": trainer} if trainer is not None else {}
+        approach: Approach = registry.resolve("approach", name)(setting, **options)
         approach.fit(self.documents(), examples)
         return approach
 

@@ -23,6 +23,7 @@ _BUILT_IN: dict[str, dict[str, str]] = {
         "fake": "groundtune.models.fake:open_reader",
     },
     "embedder": {
+        "builtin": "groundtune.models.static:open_embedder",
         "openai": "groundtune.models.openai:open_embedder",
         "ollama": "groundtune.models.ollama:open_embedder",
         "hf": "groundtune.models.hf:open_embedder",

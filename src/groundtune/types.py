@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 Role = Literal["system", "user", "assistant", "tool"]
+# What happens to sentences of a written answer that nothing supports.
+Unsupported = Literal["flag", "remove", "keep"]
 
 
 def digest(text: str) -> str:
@@ -74,6 +76,14 @@ class Hit:
 
 
 @dataclass(frozen=True, slots=True)
+class Fusion:
+    """How much a place in the lexical and in the dense order counts when the two are fused; 0 leaves one out."""
+
+    lexical: float = 1.0
+    dense: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
     """One turn of a chat."""
 
@@ -113,7 +123,11 @@ class Generation:
 
 @dataclass(frozen=True, slots=True)
 class Citation:
-    """A quote that stands word for word at ``[start, end)`` of the stored version."""
+    """A quote that stands word for word at ``[start, end)`` of the stored version.
+
+    ``sentence`` is the part of the answer's text that it supports. ``superseded`` is the ISO date on which the version
+    ceased to hold (empty while it holds) and ``newer`` the version that took its place (empty when none did).
+    """
 
     document_id: str
     version: str
@@ -122,11 +136,18 @@ class Citation:
     quote: str
     title: str = ""
     heading: str = ""
+    sentence: Span | None = None
+    superseded: str = ""
+    newer: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer with its checked citations. ``context`` is what the model was shown (empty without retrieval)."""
+    """An answer with its checked citations. ``context`` is what the model was shown (empty without retrieval).
+
+    ``unsupported`` are the sentences of the text that no citation supports. ``as_of`` is the ISO date whose state of the
+    documents was asked, empty for the current one.
+    """
 
     text: str
     citations: tuple[Citation, ...] = ()
@@ -138,6 +159,13 @@ class Answer:
     confidence: float | None = None
     dropped_citations: int = 0
     context: tuple[Hit, ...] = ()
+    unsupported: tuple[Span, ...] = ()
+    as_of: str = ""
+
+    @property
+    def stale(self) -> bool:
+        """True when a citation stands in a version that no longer holds."""
+        return any(citation.superseded for citation in self.citations)
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +255,7 @@ class Adapter:
 @dataclass(frozen=True, slots=True)
 class SyncReport:
     """What a synchronisation did, by document id. ``failed`` maps id to the reason; a failed document keeps its
-    last good version.
+    last good version. ``renamed`` maps the new id of a moved file to its old one. ``embedded`` counts embedded texts.
     """
 
     added: tuple[str, ...] = ()
@@ -236,10 +264,12 @@ class SyncReport:
     unchanged: tuple[str, ...] = ()
     failed: Mapping[str, str] = field(default_factory=dict)
     seconds: float = 0.0
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    embedded: int = 0
 
     @property
     def changed(self) -> int:
-        return len(self.added) + len(self.updated) + len(self.deleted)
+        return len(self.added) + len(self.updated) + len(self.deleted) + len(self.renamed)
 
 
 def messages_digest(messages: Sequence[Message]) -> str:

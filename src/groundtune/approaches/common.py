@@ -14,6 +14,7 @@ from groundtune.approaches.setting import Setting
 from groundtune.config import Config
 from groundtune.messages import say
 from groundtune.ports import Model
+from groundtune.text.control import neutralise
 from groundtune.types import Answer, Example, Message, Question
 
 _LONGEST_REFUSAL = 240  # characters; a longer text with such words in it is an answer
@@ -103,7 +104,7 @@ def ask(
     """
     began = time.perf_counter() if started is None else started
     turns = [turn for shot in shots for turn in (Message("user", shot.input), Message("assistant", shot.target))]
-    messages = (Message("system", system), *turns, Message("user", text))
+    messages = (Message("system", system), *turns, Message("user", neutralise(text)))
     settings = setting.config.compare
     wrote = model.generate(messages, max_tokens=settings.max_answer_tokens, seed=settings.seed)
     field = setting.config.format.answer_field

@@ -10,6 +10,7 @@ from groundtune.approaches.common import ask, extract_answer, system_prompt
 from groundtune.approaches.retrieve import knowledge_of, retrieve
 from groundtune.approaches.setting import Setting
 from groundtune.knowledge.cite import cite
+from groundtune.knowledge.markers import asks_for_parentheses
 from groundtune.ports import Model
 from groundtune.text.prompts import render
 from groundtune.types import Answer, Document, Example, Question
@@ -43,7 +44,8 @@ def answer_grounded(setting: Setting, model: Model, system: str, text: str) -> A
     if answer.abstained:
         return answer
     said = extract_answer(answer.text, setting.config.format.answer_field)
-    cited = cite(said.value or answer.text, found.passages, knowledge_of(setting).text)
+    round_ones = asks_for_parentheses(system)
+    cited = cite(said.value or answer.text, found.passages, knowledge_of(setting).text, parentheses=round_ones)
     return replace(
         answer,
         citations=tuple(cited.citations),

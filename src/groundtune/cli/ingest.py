@@ -2,51 +2,74 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from groundtune.cli.context import State
-from groundtune.cli.options import argument, option, verb
+from groundtune.cli.mix import describe_choice
+from groundtune.cli.options import Number, argument, option, verb
+from groundtune.cli.pace import Pace
 from groundtune.errors import DataError, UserError
+from groundtune.knowledge.address import is_address
+from groundtune.knowledge.selftest import Choice
+from groundtune.knowledge.site import PAGES, Link
 from groundtune.messages import say
 from groundtune.project import Project
+from groundtune.tuning.data import load_questions
 from groundtune.types import SyncReport
 
 _SHOWN = 12
-_TELL_EVERY = 3.0  # seconds between two lines of progress
 _EVERY = 1.0  # seconds between two looks at the files
+_WEB_EVERY = 300.0  # seconds between two looks at what is on the web
 
 
 @verb("ingest")
 @argument("paths", nargs=-1)
 @option("--watch", is_flag=True)
-def command(state: State, paths: tuple[str, ...], watch: bool) -> None:
+@option("--follow", is_flag=True)
+@option("--max-pages", type=Number(int, 1, 100_000), default=PAGES, metavar="NUMBER")
+@option("--allow-private", is_flag=True)
+@option("--self-test", is_flag=True)
+def command(
+    state: State,
+    paths: tuple[str, ...],
+    watch: bool,
+    follow: bool,
+    max_pages: int,
+    allow_private: bool,
+    self_test: bool,
+) -> None:
     """Exit code 1 when a document could not be read."""
     if watch and state.json:
         raise UserError("cli.ingest.watch_json")
     project = state.project()
-    report = ingest(project, paths)
-    state.emit({**asdict(report), "changed": report.changed}, describe(report))
+    roots = [
+        Link(root, allow_private, follow, max_pages) if isinstance(root, str) and is_address(root) else root
+        for root in paths or project.roots
+    ]
+    report = ingest(project, roots)
+    choice = test_retrieval(project) if self_test else None
+    table = {**asdict(report), "changed": report.changed} | ({"self_test": choice} if choice else {})
+    state.emit(table, describe(report) + (f"\n\n{describe_choice(choice)}" if choice else ""))
     if watch:
-        _watch(state, project, paths)
+        _watch(state, project, roots)
     if report.failed:
         raise SystemExit(1)
 
 
-def ingest(project: Project, paths: Sequence[str]) -> SyncReport:
+def ingest(project: Project, paths: Sequence[str | Path | Link]) -> SyncReport:
     """Bring in, with a line on stderr now and then while it takes long."""
-    last = time.monotonic()
+    pace = Pace()
+    project.prepare(pace)
+    return project.ingest(paths, progress=pace)
 
-    def tell(done: int, total: int, id: str) -> None:
-        nonlocal last
-        if time.monotonic() - last >= _TELL_EVERY:
-            last = time.monotonic()
-            sys.stderr.write(f"{done}/{total}  {id}\n")
 
-    return project.ingest(paths or None, progress=tell)
+def test_retrieval(project: Project) -> Choice:
+    """The self-test on the questions of the project that name their evidence. Raises ``DataError``."""
+    path = project.config.path(project.config.project.questions)
+    return project.kb.self_test(load_questions(path) if path.is_file() else ())
 
 
 def describe(report: SyncReport) -> str:
@@ -58,6 +81,7 @@ def describe(report: SyncReport) -> str:
             updated=len(report.updated),
             deleted=len(report.deleted),
             unchanged=len(report.unchanged),
+            renamed=len(report.renamed),
             failed=len(report.failed),
             seconds=f"{report.seconds:.2f}",
         )
@@ -67,25 +91,32 @@ def describe(report: SyncReport) -> str:
         lines += [f"  {say(f'cli.ingest.{name}')}  {id}" for id in ids[:_SHOWN]]
         if len(ids) > _SHOWN:
             lines.append(f"  {say('cli.ingest.more', count=len(ids) - _SHOWN)}")
+    moves = list(report.renamed.items())
+    lines += [f"  {say('cli.ingest.renamed', old=old, new=new)}" for new, old in moves[:_SHOWN]]
+    if len(moves) > _SHOWN:
+        lines.append(f"  {say('cli.ingest.more', count=len(moves) - _SHOWN)}")
     lines += [say("cli.ingest.failed", id=id, reason=reason) for id, reason in report.failed.items()]
     return "\n".join(lines)
 
 
-def _watch(state: State, project: Project, paths: Sequence[str]) -> None:
-    roots = [Path(path) for path in paths] or list(project.roots)
-    state.talk(say("cli.ingest.watching", paths=", ".join(map(str, roots))))
-    seen = snapshot(roots)
+def _watch(state: State, project: Project, paths: Sequence[str | Path | Link]) -> None:
+    roots = [Path(path) for path in paths if not isinstance(path, Link)]
+    links = [path for path in paths if isinstance(path, Link)]
+    state.talk(say("cli.ingest.watching", paths=", ".join([*map(str, roots), *(link.url for link in links)])))
+    seen, asked = snapshot(roots), time.monotonic()
     while True:
         time.sleep(_EVERY)
         now = snapshot(roots)
-        if now == seen:
+        due = bool(links) and time.monotonic() - asked >= _WEB_EVERY
+        if now == seen and not due:
             continue
+        asked = time.monotonic()
         while now != seen:  # wait until a copy in progress has ended
             seen = now
             time.sleep(_EVERY / 2)
             now = snapshot(roots)
         try:
-            report = project.ingest(paths or None)
+            report = project.ingest(paths)
         except DataError as error:  # a root that is gone for a moment must not end the watch
             state.talk(error.sentence())
             continue

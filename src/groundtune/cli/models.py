@@ -1,4 +1,4 @@
-"""``groundtune models``: which models this computer could use now, and what the others lack."""
+"""``groundtune models``: which models this computer could use now, what the others lack, and which to start with."""
 
 from __future__ import annotations
 
@@ -6,17 +6,36 @@ from groundtune.cli.context import State, columns
 from groundtune.cli.options import verb
 from groundtune.messages import say
 from groundtune.models.catalogue import ModelInfo, list_models
+from groundtune.models.suggest import Suggestion, suggest, this_machine
 
 
 @verb("models")
 def command(state: State) -> None:
     """Nothing is downloaded and no key is shown."""
     found = list_models()
-    heads = tuple(say(f"cli.models.{head}") for head in ("spec", "kind", "size", "state", "good_for"))
-    state.emit({"models": found}, columns(heads, [_row(model) for model in found]))
+    chosen = suggest(found, this_machine())
+    heads = tuple(say(f"cli.models.{head}") for head in ("spec", "kind", "size", "languages", "licence", "state", "good_for"))
+    table = columns(heads, [_row(model) for model in found])
+    state.emit({"models": found, "suggestion": chosen}, f"{table}\n\n{_advice(chosen)}")
 
 
 def _row(model: ModelInfo) -> tuple[str, ...]:
     size = "" if model.size_bytes is None else f"{model.size_bytes / 1e6:,.0f} MB"
     ready = say("cli.models.ready") if model.available else model.reason
-    return model.spec, say(f"cli.models.kind_{model.kind}"), size, ready, model.good_for
+    licence = model.licence.partition(" (")[0]
+    return (
+        model.spec, say(f"cli.models.kind_{model.kind}"), size, " ".join(model.languages), licence, ready, model.good_for,
+    )  # fmt: skip
+
+
+def _advice(chosen: Suggestion) -> str:
+    machine = chosen.machine
+    memory = f"{machine.memory / 1024**3:.0f}" if machine.memory else "?"
+    which = "cli.models.suggest_gpu" if machine.gpu else "cli.models.suggest"
+    lines = [say(which, cores=machine.cores, memory=memory, base=chosen.base, reader=chosen.reader,
+                 embedder=chosen.embedder or say("cli.models.lexical"))]  # fmt: skip
+    if chosen.larger:
+        name = chosen.larger.removeprefix("ollama:")
+        lines.append(say("cli.models.larger", billions=f"{chosen.billions:g}", name=name, spec=chosen.larger))
+    lines.append(say("cli.models.how"))
+    return "\n".join(lines)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from groundtune.cli.ask import require_documents
+from groundtune.cli.ask import as_reader, require_documents
 from groundtune.cli.context import State
 from groundtune.cli.options import Number, argument, option, verb
 from groundtune.cli.wide import wrap
@@ -17,13 +17,15 @@ _LINES = 6
 @verb("search")
 @argument("query")
 @option("--k", type=Number(int, 1, 1000), default=5)
-def command(state: State, query: str, k: int) -> None:
+@option("--as-of", "as_of", metavar="DATE", default="", help_key="cli.ask.as_of")
+@option("--as", "reader", metavar="LABELS", default=None, help_key="cli.ask.reader")
+def command(state: State, query: str, k: int, as_of: str, reader: str | None) -> None:
     """Passages with their place and score, best first."""
     if not query.strip():
         raise UserError("cli.search.empty_question")
     project = state.project()
     require_documents(project)
-    hits = project.search(query, k)
+    hits = as_reader(state, project, reader).search(query, k, as_of)
     rows = [
         {"document_id": h.chunk.document_id, "version": h.chunk.version, "title": h.chunk.title,
          "heading": h.chunk.heading, "page": h.chunk.page, "start": h.chunk.start, "end": h.chunk.end,
@@ -31,7 +33,7 @@ def command(state: State, query: str, k: int) -> None:
         for h in hits
     ]  # fmt: skip
     text = "\n\n".join(_shown(number, hit) for number, hit in enumerate(hits, start=1))
-    state.emit({"query": query, "hits": rows}, text or say("cli.search.none"))
+    state.emit({"query": query, "as_of": as_of or None, "hits": rows}, text or say("cli.search.none"))
 
 
 def _shown(number: int, hit: Hit) -> str:

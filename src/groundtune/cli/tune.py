@@ -8,6 +8,7 @@ import time
 
 from groundtune.cli.context import State
 from groundtune.cli.options import option, verb
+from groundtune.errors import UserError
 from groundtune.messages import say
 from groundtune.tuning.plan import Progress
 
@@ -36,8 +37,20 @@ class _Talk:
 @verb("tune")
 @option("--with-context", is_flag=True)
 @option("--model", metavar="SPEC", default=None)
-def command(state: State, with_context: bool, model: str | None) -> None:
+@option("--hosted", "service", metavar="PROVIDER:MODEL", default=None)
+@option("--cancel", is_flag=True)
+@option("--allow-private", is_flag=True)
+def command(
+    state: State, with_context: bool, model: str | None, service: str | None, cancel: bool, allow_private: bool
+) -> None:
     """The same adapter that ``compare`` would train; one that is there already is not trained again."""
+    if service or cancel:
+        if not service or with_context or model:
+            raise UserError("cli.tune.hosted_options")
+        from groundtune.cli.hosted import hosted
+
+        hosted(state, service, cancel=cancel, allow_private=allow_private)
+        return
     project = state.project().with_model(model)
     adapter = project.tune(with_context, progress=_Talk(state))
     name = re.split(r"[\\/]", adapter.path)[-1]

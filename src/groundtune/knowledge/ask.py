@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
-from groundtune.knowledge.cite import Lookup, check, cite
+from groundtune.knowledge.cite import Lookup, check
 from groundtune.knowledge.context import select_passages
+from groundtune.knowledge.defuse import defuse
+from groundtune.knowledge.ground import ground
+from groundtune.knowledge.markers import asks_for_parentheses
 from groundtune.knowledge.reading import read_hits
 from groundtune.messages import resolve, say
 from groundtune.ports import Model, Reader
 from groundtune.text.normalise import answer_key
 from groundtune.text.prompts import Shown, render
 from groundtune.text.scripts import language_of
-from groundtune.types import Answer, Citation, Hit, Message
+from groundtune.types import Answer, Citation, Hit, Message, Span, Unsupported
 
 MAX_TOKENS = 512
 
@@ -29,20 +33,26 @@ def answer_language(question: str) -> str:
     return "zh-TW" if found.startswith("zh") else resolve(found)
 
 
-def answer_by_quoting(question: str, hits: Sequence[Hit], reader: Reader, lookup: Lookup) -> Answer:
-    """The sentence that holds the best reading above the reader's threshold; ``span`` is the reading itself."""
+def answer_by_quoting(
+    question: str, hits: Sequence[Hit], reader: Reader, lookup: Lookup, *, threshold: float | None = None
+) -> Answer:
+    """The sentence that holds the best reading above the threshold (default: the reader's); ``span`` is the reading
+    itself. The text is a slice of a stored document: nothing that a document says can change what is done with it.
+    """
     started = time.perf_counter()
+    least = reader.threshold if threshold is None else threshold
     dropped = 0
     best = 0.0
     for reading in read_hits(question, hits, reader):
         best = max(best, reading.probability)
-        if reading.probability < reader.threshold:
+        if reading.probability < least:
             continue
         chunk = hits[reading.index].chunk
         start, end = chunk.start + reading.sentence_start, chunk.start + reading.sentence_end
         quote = chunk.text[reading.sentence_start : reading.sentence_end]
+        whole = Span(0, len(quote))
         citation = check(
-            Citation(chunk.document_id, chunk.version, start, end, quote, chunk.title, chunk.heading), lookup
+            Citation(chunk.document_id, chunk.version, start, end, quote, chunk.title, chunk.heading, whole), lookup
         )
         if citation is None:
             dropped += 1
@@ -69,33 +79,52 @@ def answer_by_quoting(question: str, hits: Sequence[Hit], reader: Reader, lookup
 
 
 def answer_by_writing(
-    question: str, hits: Sequence[Hit], model: Model, lookup: Lookup, *, reader: Reader | None, sentences: int = 8
+    question: str,
+    hits: Sequence[Hit],
+    model: Model,
+    lookup: Lookup,
+    *,
+    reader: Reader | None,
+    sentences: int = 8,
+    unsupported: Unsupported = "flag",
 ) -> Answer:
-    """What the model writes from the best passages. Retrieved text stands in the user turn as numbered data; the
-    instruction says that it is not to be obeyed.
+    """What the model writes from the best passages, checked sentence by sentence (``knowledge.ground``). Retrieved text
+    stands in the user turn as numbered data; the instruction says that it is not to be obeyed.
     """
     started = time.perf_counter()
     sentence = refusal(question)
     passages = select_passages(question, hits, reader=reader, sentences=sentences)
     if not passages:
         return Answer(sentence, abstained=True, model=model.name, seconds=time.perf_counter() - started)
-    lang = answer_language(question)
+    instruction = say("knowledge.instruction", lang=answer_language(question), refusal=sentence)
     shown = [Shown(passage.label, passage.marked) for passage in passages]
-    messages = (
-        Message("system", say("knowledge.instruction", lang=lang, refusal=sentence)),
-        Message("user", render(question, shown)),
+    made = model.generate(
+        (Message("system", instruction), Message("user", render(question, shown))), max_tokens=MAX_TOKENS
     )
-    made = model.generate(messages, max_tokens=MAX_TOKENS)
-    text = made.text.strip()
-    abstained = not text or answer_key(text) == answer_key(sentence)
-    cited = None if abstained else cite(text, passages, lookup)
-    return Answer(
-        text=text or sentence,
-        citations=cited.citations if cited else (),
-        abstained=abstained,
+    text, links = defuse(made.text.strip(), [question, *(passage.text for passage in passages)])
+    answer = Answer(
+        text=sentence,
+        abstained=True,
         usage=made.usage,
-        seconds=time.perf_counter() - started,
         model=made.model or model.name,
-        dropped_citations=cited.dropped if cited else 0,
+        dropped_citations=links,
         context=tuple(hits),
     )
+    if text and answer_key(text) != answer_key(sentence):
+        found = ground(
+            text,
+            passages,
+            lookup,
+            question=question,
+            unsupported=unsupported,
+            parentheses=asks_for_parentheses(instruction),
+        )
+        answer = replace(
+            answer,
+            text=found.text or sentence,
+            abstained=not found.text,
+            citations=found.citations,
+            unsupported=found.unsupported,
+            dropped_citations=links + found.dropped,
+        )
+    return replace(answer, seconds=time.perf_counter() - started)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from groundtune.knowledge.context import Passage
+from groundtune.knowledge.markers import own_markers, without
 from groundtune.text.normalise import contains_answer, fold, squeeze
 from groundtune.text.scripts import cjk_share
 from groundtune.text.sentences import sentence_spans
@@ -14,12 +15,12 @@ from groundtune.text.tokenise import search_terms
 from groundtune.types import Citation, Span
 
 Lookup = Callable[[str, str], str | None]
+Place = tuple[Passage, Span]
 
-_MARKER = re.compile(r"[\[［【](\d{1,3})[\]］】]")
 _QUOTED = re.compile(r"“([^”]{2,})”|\"([^\"]{2,})\"|「([^」]{2,})」|『([^』]{2,})』")
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 # Share of an answer sentence's terms that a source sentence must hold to be shown as its source.
-_SUPPORT = 0.75
+SUPPORT = 0.75
 _LONGEST_RUN = 3
 
 
@@ -31,29 +32,37 @@ class CiteResult:
     dropped: int
 
 
-def cite(answer_text: str, passages: Sequence[Passage], lookup: Lookup) -> CiteResult:
+def cite(answer_text: str, passages: Sequence[Passage], lookup: Lookup, *, parentheses: bool = False) -> CiteResult:
     """Find the sentences that hold the answer (or its quoted strings, or that support one of its sentences), and those
     that ``[n]`` markers point to. Nothing is returned that ``lookup(document_id, version)`` does not hold word for word.
     """
-    bare = squeeze(_MARKER.sub(" ", answer_text))
-    found: list[tuple[Passage, Span]] = []
+    markers = own_markers(answer_text, [passage.text for passage in passages], parentheses=parentheses)
+    spoken, marks = without(answer_text, markers)
+    bare = squeeze(spoken)
+    found: list[Place] = []
     dropped = 0
-    for number in dict.fromkeys(int(number) for number in _MARKER.findall(answer_text)):
-        passage = passages[number - 1] if 1 <= number <= len(passages) else None
-        span = _marked(answer_text, number, passage) if passage else None
-        if passage is None or span is None:
-            dropped += 1
-        else:
-            found.append((passage, span))
-    for needle in _needles(bare):
-        place = _holding(needle, passages)
-        if place:
-            found.append(place)
+    seen: set[int] = set()
+    for marker, place in zip(markers, marks, strict=True):
+        for number in marker.numbers:
+            if number in seen:
+                continue
+            seen.add(number)
+            passage = passages[number - 1] if 1 <= number <= len(passages) else None
+            span = marked(claim_before(spoken, place, marks) or bare, passage) if passage else None
+            if passage is None or span is None:
+                dropped += 1
+            else:
+                found.append((passage, span))
+    for needle in dict.fromkeys([bare, *quoted_in(bare)]):
+        held = holding(needle, passages) if needle else None
+        if held:
+            found.append(held)
     if not found:
-        found.extend(_supporting(bare, passages))
+        claims = [bare[claim.start : claim.end] for claim in sentence_spans(bare)]
+        found.extend(best for claim in claims if (best := supporting(claim, passages)))
     citations: dict[tuple[str, str, int, int], Citation] = {}
     for passage, span in found:
-        citation = _checked(passage, span, lookup)
+        citation = checked(passage, span, lookup)
         if citation is None:
             dropped += 1
         else:
@@ -61,12 +70,12 @@ def cite(answer_text: str, passages: Sequence[Passage], lookup: Lookup) -> CiteR
     return CiteResult(tuple(citations.values()), dropped)
 
 
-def _needles(bare: str) -> list[str]:
-    quoted = [next(group for group in match.groups() if group) for match in _QUOTED.finditer(bare)]
-    return [needle for needle in dict.fromkeys([bare, *quoted]) if needle]
+def quoted_in(text: str) -> list[str]:
+    """The strings between quotation marks."""
+    return [next(group for group in match.groups() if group) for match in _QUOTED.finditer(text)]
 
 
-def _holding(needle: str, passages: Sequence[Passage]) -> tuple[Passage, Span] | None:
+def holding(needle: str, passages: Sequence[Passage]) -> Place | None:
     """The shortest run of at most three sentences that holds ``needle``, in the first passage that does."""
     for passage in passages:
         spans = sentence_spans(passage.text)
@@ -79,75 +88,55 @@ def _holding(needle: str, passages: Sequence[Passage]) -> tuple[Passage, Span] |
 
 
 def stands_in(text: str, needle: str) -> bool:
-    """``needle`` stands in ``text``: as whole words, or, in CJK text, as a run of characters."""
+    """``needle`` stands in ``text``: as whole words and whole numbers, or, in CJK text, as a run of characters."""
+    if not numbers_of(needle) <= numbers_of(text):
+        return False
     if contains_answer(text, needle):
         return True
     return cjk_share(needle) > 0 and squeeze(fold(needle)) in squeeze(fold(text))
 
 
-def _marked(answer: str, number: int, passage: Passage) -> Span | None:
-    """The sentence of a passage that best supports the answer sentence which carries the marker; None without any."""
-    claim = _claim(answer, number) or squeeze(_MARKER.sub(" ", answer))
-    held = _holding(claim, [passage])
+def numbers_of(text: str) -> set[str]:
+    """The numbers in a text, with their decimals but without commas between thousands."""
+    return {number.replace(",", "").strip(".") for number in _NUMBER.findall(fold(text))}
+
+
+def marked(claim: str, passage: Passage) -> Span | None:
+    """The sentence of a passage that best supports the claim which carries its marker; None without any."""
+    held = holding(claim, [passage])
     if held:
         return held[1]
-    best = max(sentence_spans(passage.text), key=lambda s: _support(claim, passage.text[s.start : s.end]), default=None)
-    return best if best and _support(claim, passage.text[best.start : best.end]) > 0 else None
+    spans = sentence_spans(passage.text)
+    best = max(spans, key=lambda span: support(claim, passage.text[span.start : span.end]), default=None)
+    return best if best and support(claim, passage.text[best.start : best.end]) > 0 else None
 
 
-def _claim(answer: str, number: int) -> str:
-    """What stands before a marker: back to the marker before it or to the start of its sentence."""
-    for span in sentence_spans(answer):
-        sentence = answer[span.start : span.end]
-        before = 0
-        for match in _MARKER.finditer(sentence):
-            part = squeeze(sentence[before : match.start()]).strip(" ,;，、；")
-            if int(match.group(1)) == number:
-                # Several markers in a row share the words before the first.
-                return part or squeeze(_MARKER.sub(" ", sentence[: match.start()]))
-            before = match.end()
-    return ""
+def supporting(claim: str, passages: Sequence[Passage]) -> Place | None:
+    """The source sentence that holds the numbers of an answer sentence and most of its terms."""
+    options = [
+        (support(claim, passage.text[span.start : span.end]), passage, span)
+        for passage in passages
+        for span in sentence_spans(passage.text)
+    ]
+    best = max(options, key=lambda option: option[0], default=None)
+    return (best[1], best[2]) if best and best[0] >= SUPPORT else None
 
 
-def _supporting(bare: str, passages: Sequence[Passage]) -> list[tuple[Passage, Span]]:
-    """For each sentence of a longer answer, the source sentence that holds its numbers and most of its terms."""
-    found: list[tuple[Passage, Span]] = []
-    for claim in sentence_spans(bare):
-        text = bare[claim.start : claim.end]
-        options = [
-            (_support(text, passage.text[span.start : span.end]), passage, span)
-            for passage in passages
-            for span in sentence_spans(passage.text)
-        ]
-        best = max(options, key=lambda option: option[0], default=None)
-        if best and best[0] >= _SUPPORT:
-            found.append((best[1], best[2]))
-    return found
-
-
-def _support(claim: str, source: str) -> float:
-    """Share of the claim's terms in the source sentence; 0 when a number of the claim is missing there."""
+def support(claim: str, source: str) -> float:
+    """Share of the claim's terms in the source; 0 when a number of the claim is missing there."""
     terms = set(search_terms(claim))
-    if not terms or not set(_NUMBER.findall(fold(claim))) <= set(_NUMBER.findall(fold(source))):
+    if not terms or not numbers_of(claim) <= numbers_of(source):
         return 0.0
     return len(terms & set(search_terms(source))) / len(terms)
 
 
-def _checked(passage: Passage, span: Span, lookup: Lookup) -> Citation | None:
+def checked(passage: Passage, span: Span, lookup: Lookup, sentence: Span | None = None) -> Citation | None:
+    """A span of a passage as a citation that stands in the store; None when it does not."""
     chunk = passage.hit.chunk
     start, end = passage.start + span.start, passage.start + span.end
-    return check(
-        Citation(
-            chunk.document_id,
-            chunk.version,
-            start,
-            end,
-            passage.text[span.start : span.end],
-            chunk.title,
-            chunk.heading,
-        ),
-        lookup,
-    )
+    quote = passage.text[span.start : span.end]
+    found = Citation(chunk.document_id, chunk.version, start, end, quote, chunk.title, chunk.heading, sentence)
+    return check(found, lookup)
 
 
 def check(citation: Citation, lookup: Lookup) -> Citation | None:
@@ -155,3 +144,13 @@ def check(citation: Citation, lookup: Lookup) -> Citation | None:
     text = lookup(citation.document_id, citation.version)
     stands = text is not None and citation.quote and text[citation.start : citation.end] == citation.quote
     return citation if stands else None
+
+
+def claim_before(spoken: str, place: int, marks: Sequence[int]) -> str:
+    """What stands before a marker: back to the marker before it or to the start of its sentence. Several markers in a
+    row share the words before the first.
+    """
+    start = max((span.start for span in sentence_spans(spoken) if span.start < place), default=0)
+    before = max((mark for mark in marks if mark < place), default=0)
+    part = squeeze(spoken[max(start, before) : place]).strip(" ,;，、；")
+    return part or squeeze(spoken[start:place])

@@ -1,19 +1,72 @@
-"""Documents to chunks and vectors; vectors of chunks that did not change are used again."""
+"""Documents to chunks, search terms and vectors; vectors of text that did not change are used again."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from groundtune.knowledge.backing import Backing, Prepared
+from groundtune.knowledge.backing import Backing, Prepared, Terms
 from groundtune.knowledge.chunk import RECIPE, chunk_document
 from groundtune.ports import Embedder
 from groundtune.text.prompts import label
+from groundtune.text.tokenise import joined_terms
 from groundtune.types import Chunk, Document
+
+# Texts per call of the embedder: enough for it to fill its own batches, few enough to stop within seconds.
+_TEXTS = 512
+
+Known = dict[tuple[str, str, str], NDArray[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A document with its chunks and their search terms: what needs neither a store nor an embedder."""
+
+    document: Document
+    chunks: tuple[Chunk, ...]
+    terms: tuple[Terms, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A document to be prepared. ``before`` is the id under which the store may hold vectors of the same text: its own,
+    or that of the document it was renamed from; empty for a new one.
+    """
+
+    cut: Cut
+    before: str = ""
+    root: str | None = None
+    file_digest: str = ""
+
+
+def cut(document: Document, characters: int) -> Cut:
+    """Chunks of about ``characters`` Latin characters, and their terms."""
+    return cut_together([document], characters)[0]
+
+
+def cut_together(documents: Sequence[Document], characters: int) -> list[Cut]:
+    """``cut`` of many documents; their terms are made together."""
+    chunks = [chunk_document(document, characters) for document in documents]
+    terms = joined_terms([(chunk.title, chunk.heading, chunk.text) for group in chunks for chunk in group])
+    made: list[Cut] = []
+    start = 0
+    for document, group in zip(documents, chunks, strict=True):
+        made.append(Cut(document, group, tuple(terms[start : start + len(group)])))
+        start += len(group)
+    return made
+
+
+@dataclass
+class Work:
+    """What an embedder has done so far."""
+
+    texts: int = 0
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -22,38 +75,88 @@ class Preparer:
 
     chunk_characters: int = 1200
     embedder: Embedder | None = None
+    work: Work = field(default_factory=lambda: Work(), compare=False)
 
     @property
     def recipe(self) -> str:
-        """Changes when stored chunks or vectors would have to be made again."""
-        return f"{RECIPE}|{self.chunk_characters}|{self.embedder.name if self.embedder else ''}"
+        """Changes when stored chunks would have to be made again."""
+        return f"{RECIPE}|{self.chunk_characters}"
+
+    @property
+    def space(self) -> str:
+        """Name of the vectors that the embedder makes; empty without one."""
+        return self.embedder.name if self.embedder else ""
+
+    @property
+    def embedded(self) -> int:
+        """How many texts were embedded so far."""
+        return self.work.texts
+
+    @property
+    def texts_per_second(self) -> float:
+        """How fast the embedder has been; 0 when that is not known yet."""
+        return self.work.texts / self.work.seconds if self.work.seconds and self.work.texts >= 32 else 0.0
 
     def prepare(
         self, store: Backing, document: Document, *, root: str | None = None, file_digest: str = "", fresh: bool = False
     ) -> Prepared:
         """Chunk and embed. With ``fresh`` no stored vector is used again."""
-        chunks = chunk_document(document, self.chunk_characters)
-        vectors = None
-        if self.embedder is not None:
-            known = {} if fresh else _known(store, document.id)
-            vectors = self._embed(self.embedder, chunks, known)
-        return Prepared(document, chunks, vectors, root, file_digest)
+        before = "" if fresh else document.id
+        return self.prepare_all(store, [Task(cut(document, self.chunk_characters), before, root, file_digest)])[0]
 
-    def _embed(
-        self, embedder: Embedder, chunks: tuple[Chunk, ...], known: Mapping[tuple[str, str, str], NDArray[Any]]
-    ) -> NDArray[Any]:
-        new = [chunk for chunk in chunks if _key(chunk) not in known]
-        texts = [f"{label(chunk.title, chunk.heading)}\n{chunk.text}" for chunk in new]
-        made = embedder.embed(texts, kind="document") if texts else np.zeros((0, embedder.dimension), np.float32)
-        found = {**known, **{_key(chunk): row for chunk, row in zip(new, made, strict=True)}}
-        rows = [np.asarray(found[_key(chunk)], dtype=np.float32) for chunk in chunks]
-        return np.stack(rows) if rows else np.zeros((0, embedder.dimension), np.float32)
+    def prepare_all(self, store: Backing, tasks: Sequence[Task]) -> list[Prepared]:
+        """Embed what has no vector yet, over all documents together."""
+        if self.embedder is None:
+            return [Prepared(t.cut.document, t.cut.chunks, None, t.root, t.file_digest, t.cut.terms) for t in tasks]
+        known = [_known(store, task, self.space) for task in tasks]
+        new = [
+            (number, chunk)
+            for number, task in enumerate(tasks)
+            for chunk in task.cut.chunks
+            if _key(task, chunk) not in known[number]
+        ]
+        made = self.embed([(chunk.title, chunk.heading, chunk.text) for _, chunk in new])
+        for (number, chunk), vector in zip(new, made, strict=True):
+            known[number][_key(tasks[number], chunk)] = vector
+        return [self._prepared(task, known[number]) for number, task in enumerate(tasks)]
+
+    def _prepared(self, task: Task, known: Known) -> Prepared:
+        assert self.embedder is not None
+        vectors = np.zeros((len(task.cut.chunks), self.embedder.dimension), dtype=np.float32)
+        for place, chunk in enumerate(task.cut.chunks):
+            vectors[place] = known[_key(task, chunk)]
+        made = task.cut
+        return Prepared(made.document, made.chunks, vectors, task.root, task.file_digest, made.terms, self.space)
+
+    def embed(
+        self, parts: Sequence[tuple[str, str, str]], told: Callable[[int], None] | None = None
+    ) -> NDArray[np.float32]:
+        """Vectors of chunks given as (title, heading, text); ``told`` hears how many are done."""
+        assert self.embedder is not None
+        made = np.zeros((len(parts), self.embedder.dimension), dtype=np.float32)
+        for start in range(0, len(parts), _TEXTS):
+            texts = [f"{label(title, heading)}\n{text}" for title, heading, text in parts[start : start + _TEXTS]]
+            begun = time.perf_counter()
+            made[start : start + len(texts)] = self.embedder.embed(texts, kind="document")
+            self.work.seconds += time.perf_counter() - begun
+            self.work.texts += len(texts)
+            if told:
+                told(start + len(texts))
+        return made
 
 
-def _key(chunk: Chunk) -> tuple[str, str, str]:
-    return chunk.id, chunk.title, chunk.heading
+def _key(task: Task, chunk: Chunk) -> tuple[str, str, str]:
+    """What the vector of a chunk depends on. A renamed document keeps its vectors though its title may have been the
+    name of its file.
+    """
+    renamed = task.before not in ("", task.cut.document.id)
+    return chunk.digest, "" if renamed else chunk.title, chunk.heading
 
 
-def _known(store: Backing, document_id: str) -> dict[tuple[str, str, str], NDArray[Any]]:
-    vectors = store.vectors(document_id)
-    return {_key(chunk): vectors[chunk.id] for chunk in store.chunks(document_id) if chunk.id in vectors}
+def _known(store: Backing, task: Task, space: str) -> Known:
+    if not task.before:
+        return {}
+    vectors: Mapping[str, NDArray[Any]] = store.vectors(task.before, space)
+    if not vectors:
+        return {}
+    return {_key(task, chunk): vectors[chunk.id] for chunk in store.chunks(task.before) if chunk.id in vectors}

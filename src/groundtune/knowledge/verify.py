@@ -12,7 +12,7 @@ from groundtune.knowledge.chunk import chunk_document
 from groundtune.knowledge.prepare import Preparer
 from groundtune.messages import say
 
-Kind = Literal["file", "text", "chunks", "terms", "lexical", "vectors"]
+Kind = Literal["file", "manifest", "text", "chunks", "terms", "lexical", "vectors"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +52,12 @@ def verify(store: Backing, preparer: Preparer, *, repair: bool = False) -> Verif
         return VerifyReport(documents, chunks, problems, problems)
     # First the index as a whole: deleting rows from an inconsistent one would spread the damage.
     store.rebuild_lexical()
-    current = set(store.digests())
-    broken = {problem.document for problem in problems if problem.kind in ("chunks", "vectors", "terms")}
-    strays = sorted(broken - {""} - current)
+    broken = {p.document for p in problems if p.kind in ("manifest", "chunks", "vectors", "terms")} - {""}
+    found = {document_id: store.document(document_id) for document_id in sorted(broken)}
+    strays = [document_id for document_id, document in found.items() if document is None]
     if strays:  # first, because their rows may hold ids that the documents need
         store.delete(strays)
-    for document_id in sorted(broken & current):
-        document = store.document(document_id)
+    for document in found.values():
         if document is not None:
             store.apply([preparer.prepare(store, document, fresh=True)])
     remaining, documents, chunks = _look(store, preparer)
@@ -68,6 +67,7 @@ def verify(store: Backing, preparer: Preparer, *, repair: bool = False) -> Verif
 def _look(store: Backing, preparer: Preparer) -> tuple[tuple[Problem, ...], int, int]:
     found = store.inspect()
     problems = [Problem("file", reason) for reason in found.file]
+    problems += [Problem("manifest", document_id) for document_id in found.manifest]
     problems += [Problem("text", document_id) for document_id in found.text]
     drifted = set(found.chunks)
     for document_id in store.digests():
@@ -90,6 +90,6 @@ def _stale(store: Backing, preparer: Preparer, document_id: str) -> bool:
 
 
 def _without_vectors(store: Backing, preparer: Preparer) -> set[str]:
-    if preparer.embedder is None:
+    if preparer.embedder is None or not store.missing(preparer.space):
         return set()
-    return {i for i in store.digests() if len(store.vectors(i)) != len(store.chunks(i))}
+    return {i for i in store.digests() if len(store.vectors(i, preparer.space)) != len(store.chunks(i))}

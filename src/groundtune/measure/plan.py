@@ -172,7 +172,7 @@ def sync_documents(config: Config, kb: KnowledgeBase, notes: list[str]) -> tuple
     """Bring the index up to date with the configured documents and return what it holds, by id. Unreadable
     files go to ``notes``. Raises ``DataError`` for a configured path that does not exist.
     """
-    roots = [config.path(name) for name in config.project.documents]
+    roots = config.files  # what came from the web is brought in by ``ingest`` alone
     for root in roots:
         if not root.exists() and config.project.documents != ProjectSection().documents:
             raise DataError("core.file_missing", path=root)

@@ -42,7 +42,7 @@ def measure_freshness(
     stage = config.state / "freshness"
     shutil.rmtree(stage, ignore_errors=True)
     staged = replace(config, folder=stage, project=replace(config.project, documents=(_DOCUMENTS,)))
-    sources = ([old_documents], [config.path(name) for name in config.project.documents])
+    sources = ([old_documents], list(config.files))
     with open_index(staged) as kb:
         _copy(sources[0], stage / _DOCUMENTS)
         kb.sync([stage / _DOCUMENTS])

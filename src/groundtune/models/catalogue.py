@@ -45,12 +45,12 @@ def list_models() -> tuple[ModelInfo, ...]:
 
 
 def _builtins() -> Iterator[ModelInfo]:
-    for name, kind in (("base", "model"), ("reader", "reader")):
+    for name, kind in (("base", "model"), ("reader", "reader"), ("embed", "embedder")):
         folder = FOLDER / name
         card = _json(folder / "card.json")
         files = [path for path in folder.glob("*") if path.is_file()] if folder.is_dir() else []
         reason = "" if files else say("models.why_not.not_installed")
-        if files and kind == "model" and _no_torch():  # the reader needs NumPy only
+        if files and kind == "model" and _no_torch():  # the other two need NumPy only
             reason = say("models.why_not.no_extra", extra="tune")
         yield ModelInfo(
             f"builtin:{name}",

@@ -24,7 +24,8 @@ class Grammar:
             raise MissingExtra(
                 "core.missing_extra", what="JSON Schema (hf:, builtin:)", package="llguidance", extra="tune"
             ) from error
-        self._tokenizer = wrapper.from_tokenizer(tokenizer, n_vocab=vocabulary, eos_token=list(stop))
+        whole = tokenizer.full() if hasattr(tokenizer, "full") else tokenizer
+        self._tokenizer = wrapper.from_tokenizer(whole, n_vocab=vocabulary, eos_token=list(stop))
 
     def matcher(self, schema: Mapping[str, Any]) -> Any:  # noqa: ANN401 - llguidance.LLMatcher
         """A fresh matcher. Raises ``ModelRefused`` for a schema that cannot be enforced."""

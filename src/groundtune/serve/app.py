@@ -35,11 +35,14 @@ _HEADERS = {"Content-Security-Policy": _POLICY, "X-Content-Type-Options": "nosni
 Handler = Callable[[Request], Awaitable[Response]]
 
 
-def create_app(service: Service, hosts: Sequence[str] = ("localhost", "127.0.0.1")) -> Starlette:
+def create_app(
+    service: Service, hosts: Sequence[str] = ("localhost", "127.0.0.1"), readers: Sequence[Service] = ()
+) -> Starlette:
     """The ASGI application. Requests for other ``hosts`` are refused, so that no web page elsewhere can reach a
-    service on this computer by DNS rebinding; ``*`` allows all.
+    service on this computer by DNS rebinding; ``*`` allows all. ``readers`` are what the holders of other tokens get:
+    each has its own ``token`` and sees what its library lets it see.
     """
-    desk = _Desk(service)
+    desk = _Desk(service, readers)
     guarded = desk.guarded
     routes = [
         Route("/", desk.page),
@@ -58,8 +61,9 @@ def create_app(service: Service, hosts: Sequence[str] = ("localhost", "127.0.0.1
 class _Desk:
     """The handlers of one service."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service, readers: Sequence[Service] = ()) -> None:
         self.service = service
+        self.readers = tuple(reader for reader in readers if reader.token)
         self.created = int(time.time())
         self.language = language()
 
@@ -67,10 +71,12 @@ class _Desk:
         """Ask for the token and turn errors into bodies that OpenAI's clients understand."""
 
         async def run(request: Request) -> Response:
-            if not self._allowed(request):
+            service = self._service_for(request)
+            if service is None:
                 headers = {"WWW-Authenticate": "Bearer"}
                 body = openai.error_body(say("serve.token"), "authentication_error", "invalid_api_key")
                 return JSONResponse(body, 401, headers)
+            request.state.service = service
             try:
                 return await handler(request)
             except DataError as error:
@@ -83,11 +89,14 @@ class _Desk:
 
         return run
 
-    def _allowed(self, request: Request) -> bool:
-        if not self.service.token:
-            return True
-        given = request.headers.get("authorization", "")
-        return hmac.compare_digest(given.encode(), f"Bearer {self.service.token}".encode())
+    def _service_for(self, request: Request) -> Service | None:
+        """What the bearer of this token may use; None: nothing."""
+        given = request.headers.get("authorization", "").encode()
+        for service in (self.service, *self.readers):
+            if service.token and hmac.compare_digest(given, f"Bearer {service.token}".encode()):
+                return service
+        # Without readers a token that nobody asked for is ignored, as OpenAI's clients always send one.
+        return None if self.service.token or (given and self.readers) else self.service
 
     async def chat(self, request: Request) -> Response:
         asked = openai.read_request(await _body(request))
@@ -96,10 +105,11 @@ class _Desk:
             message = say("serve.unknown_model", name=asked.model, known=known)
             return JSONResponse(openai.error_body(message, "invalid_request_error", "model_not_found"), 404)
         question = Question(asked.question, id=uuid.uuid4().hex)
-        answer = await run_in_threadpool(self.service.answerer.answer, question)
+        answerer = request.state.service.answerer
+        answer = await run_in_threadpool(answerer.answer, question)
         reply = openai.Reply(
             answer=answer,
-            approach=self.service.answerer.name,
+            approach=answerer.name,
             model=asked.model,
             id=f"chatcmpl-{question.id}",
             created=int(time.time()),
@@ -122,7 +132,7 @@ class _Desk:
 
     async def document(self, request: Request) -> Response:
         name, version = request.path_params["id"], request.query_params.get("version")
-        text = await run_in_threadpool(self.service.library.text, name, version or None)
+        text = await run_in_threadpool(request.state.service.library.text, name, version or None)
         if text is None:
             return JSONResponse(openai.error_body(say("serve.no_document", id=name), "invalid_request_error"), 404)
         return JSONResponse({"id": name, "version": version, "text": text})

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from groundtune.errors import DataError
-from groundtune.types import Answer, Citation
+from groundtune.types import Answer, Citation, Span
 
 _PIECE = re.compile(r"\s*[^\s\u3040-\u30ff\u3400-\u9fff]+|\s*.", re.DOTALL)
 ROLES = ("system", "developer", "user", "assistant", "tool")
@@ -74,11 +74,14 @@ def citation_url(base: str, citation: Citation) -> str:
 
 
 def citations_of(answer: Answer, base: str) -> list[dict[str, Any]]:
-    """One per citation. Its range is where the quote stands in the answer, the whole answer where it does not."""
+    """One per citation. Its range is where the quote stands in the answer, else the sentence that it supports, else the
+    whole answer.
+    """
     found = []
     for citation in answer.citations:
         start = answer.text.find(citation.quote) if citation.quote else -1
-        span = (start, start + len(citation.quote)) if start >= 0 else (0, len(answer.text))
+        sentence = citation.sentence or Span(0, len(answer.text))
+        span = (start, start + len(citation.quote)) if start >= 0 else (sentence.start, sentence.end)
         title = " | ".join(part for part in (citation.title, citation.heading) if part) or citation.document_id
         url = citation_url(base, citation)
         found.append(
@@ -92,7 +95,7 @@ def citations_of(answer: Answer, base: str) -> list[dict[str, Any]]:
 
 def details(answer: Answer, approach: str) -> dict[str, Any]:
     """What OpenAI's format has no field for. Offsets are code points of the stored version."""
-    names = ("document_id", "version", "start", "end", "quote", "title", "heading")
+    names = ("document_id", "version", "start", "end", "quote", "title", "heading", "superseded", "newer")
     return {
         "approach": approach,
         "abstained": answer.abstained,
@@ -100,6 +103,8 @@ def details(answer: Answer, approach: str) -> dict[str, Any]:
         "seconds": round(answer.seconds, 4),
         "model": answer.model,
         "dropped_citations": answer.dropped_citations,
+        "unsupported": [answer.text[span.start : span.end] for span in answer.unsupported],
+        "stale": answer.stale,
         "citations": [{name: getattr(citation, name) for name in names} for citation in answer.citations],
     }
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from groundtune.store.filler import FILLER
 from groundtune.text.scripts import CJK
-from groundtune.text.tokenise import fold_for_search, search_terms
+from groundtune.text.tokenise import fold_for_search, index_terms
 
 HIRAGANA_WEIGHT = 0.35
 MIXED_WEIGHT = 0.5
@@ -48,7 +48,7 @@ def parse_query(text: str) -> Query:
     """Read a question. When it consists of question words only, they are searched for as they stand."""
     folded = fold_for_search(text)
     asking = _ASK_JAPANESE if _HIRAGANA.search(folded) else _ASK_CHINESE
-    terms = search_terms(asking.sub(" ", folded)) or search_terms(folded)
+    terms = index_terms(asking.sub(" ", folded)) or index_terms(folded)
     return Query(tuple(terms), tuple(_weight(term) for term in terms))
 
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 
 import apsw
+import numpy as np
+from numpy.typing import NDArray
 
-from groundtune.store.rows import body_terms, label_terms
 from groundtune.store.schema import fetch
+from groundtune.store.spaces import spaces
+from groundtune.text.inverted import pack
+from groundtune.text.tokenise import body_terms, label_terms
 from groundtune.types import digest
 
 
@@ -15,15 +20,17 @@ from groundtune.types import digest
 class Inspection:
     """Document ids by kind of drift; all empty when the store is sound.
 
+    ``manifest``: the tables of documents, versions and sources name different documents or metadata.
     ``text``: the current text is missing or does not have the recorded version (cannot be rebuilt).
     ``chunks``: rows that are missing, left over, out of date or not ``text[start:end]``.
     ``terms``: stored search terms that the current tokeniser would not make.
     ``vectors``: some chunks of a document have vectors and some do not, or a vector without a chunk (id ``""``).
-    ``lexical``: the FTS5 index does not hold exactly the stored terms. ``file``: damage that SQLite itself reports.
+    ``lexical``: the word index does not hold exactly the stored terms. ``file``: damage that SQLite itself reports.
     """
 
     documents: int = 0
     chunk_count: int = 0
+    manifest: tuple[str, ...] = ()
     text: tuple[str, ...] = ()
     chunks: tuple[str, ...] = ()
     terms: tuple[str, ...] = ()
@@ -33,7 +40,9 @@ class Inspection:
 
     @property
     def sound(self) -> bool:
-        return not (self.text or self.chunks or self.terms or self.vectors or self.lexical or self.file)
+        return not (
+            self.manifest or self.text or self.chunks or self.terms or self.vectors or self.lexical or self.file
+        )
 
 
 def inspect(connection: apsw.Connection) -> Inspection:
@@ -54,6 +63,7 @@ def inspect(connection: apsw.Connection) -> Inspection:
     return Inspection(
         documents=len(documents),
         chunk_count=int(fetch(connection, "SELECT count(*) FROM chunks")[0][0]),
+        manifest=tuple(sorted(_manifest_drift(connection))),
         text=tuple(sorted(text)),
         chunks=tuple(sorted(chunks | stray)),
         terms=tuple(sorted(terms)),
@@ -87,38 +97,102 @@ def _check_chunks(
             terms.add(document_id)
 
 
+def _manifest_drift(connection: apsw.Connection) -> set[str]:
+    """Documents that only one of the tables knows, or with different metadata in two of them."""
+    queries = (
+        "SELECT document_id FROM versions WHERE until IS NULL AND document_id NOT IN (SELECT id FROM documents)",
+        "SELECT document_id FROM sources WHERE document_id NOT IN (SELECT id FROM documents)",
+        "SELECT d.id FROM documents AS d JOIN versions AS v ON v.document_id = d.id AND v.until IS NULL"
+        " WHERE v.metadata <> d.metadata",
+    )
+    return {str(row[0]) for query in queries for row in fetch(connection, query)}
+
+
 def _vector_drift(connection: apsw.Connection) -> set[str]:
-    """Documents with some vectors missing while the store holds vectors at all."""
+    """Documents with vectors missing in a space that is whole, and broken ones; ``""`` for those without a chunk."""
     drift: set[str] = set()
-    if not fetch(connection, "SELECT count(*) FROM vectors")[0][0]:
-        return drift
-    missing = "SELECT DISTINCT document_id FROM chunks WHERE rowid NOT IN (SELECT chunk FROM vectors)"
-    drift.update(row[0] for row in fetch(connection, missing))
-    stray = "SELECT count(*) FROM vectors WHERE chunk NOT IN (SELECT rowid FROM chunks)"
-    if fetch(connection, stray)[0][0]:
+    for space in spaces(connection):
+        if space.whole:
+            query = (
+                "SELECT DISTINCT document_id FROM chunks WHERE rowid NOT IN (SELECT chunk FROM vectors WHERE space = ?)"
+            )
+            drift.update(row[0] for row in fetch(connection, query, (space.id,)))
+    strays = "SELECT count(*) FROM vectors WHERE chunk NOT IN (SELECT rowid FROM chunks) OR space NOT IN (SELECT id FROM spaces)"
+    if fetch(connection, strays)[0][0]:
         drift.add("")
-    return drift
+    return drift | _broken_vectors(connection)
+
+
+def _broken_vectors(connection: apsw.Connection) -> set[str]:
+    """Documents with a vector that has another size than most of its space, or that holds what is not a number."""
+    broken: set[int] = set()
+    sizes = {
+        int(space): int(size)
+        for space, size, _ in fetch(
+            connection, "SELECT space, length(vector), count(*) AS n FROM vectors GROUP BY 1, 2 ORDER BY n"
+        )
+    }
+    for space, chunk, vector in connection.execute("SELECT space, chunk, vector FROM vectors"):
+        if (
+            not isinstance(vector, bytes)
+            or len(vector) != sizes[space]
+            or len(vector) % 4
+            or not np.isfinite(np.frombuffer(vector, "<f4")).all()
+        ):
+            broken.add(int(chunk))
+    query = "SELECT document_id FROM chunks WHERE rowid = ?"
+    return {row[0] for chunk in broken for row in fetch(connection, query, (chunk,))}
 
 
 def _lexical_drift(connection: apsw.Connection) -> bool:
-    """FTS5's own check of its index against the table it indexes (rank 1: compare with the content)."""
-    connection.execute("SAVEPOINT lexical_check")
-    try:
-        connection.execute("INSERT INTO lexical (lexical, rank) VALUES ('integrity-check', 1)")
-    except apsw.CorruptError:
+    """Is the word index another one than the stored terms would give? Every living chunk must be in one segment."""
+    dead = {row[0] for row in fetch(connection, "SELECT chunk FROM graves")}
+    left = {row[0] for row in fetch(connection, "SELECT rowid FROM chunks")}
+    known = {row[0] for row in fetch(connection, "SELECT id FROM segments")}
+    if {row[0] for row in fetch(connection, "SELECT DISTINCT segment FROM postings")} - known or left & dead:
         return True
-    finally:
-        connection.execute("ROLLBACK TO lexical_check")
-        connection.execute("RELEASE lexical_check")
-    return False
+    for segment in sorted(known):
+        rows, lengths = fetch(connection, "SELECT rows, lengths FROM segments WHERE id = ?", (segment,))[0]
+        if not isinstance(rows, bytes) or not isinstance(lengths, bytes) or len(rows) % 4 or len(lengths) != len(rows):
+            return True
+        held = np.frombuffer(rows, "<u4").astype(np.int64)
+        living = [int(row) for row in held if int(row) not in dead]
+        if not left.issuperset(living) or len(set(living)) != len(living):
+            return True
+        left.difference_update(living)
+        if not _same_postings(connection, segment, held, np.frombuffer(lengths, "<u4"), dead):
+            return True
+    return bool(left)
 
 
-def rebuild_lexical(connection: apsw.Connection) -> None:
-    """Terms of every chunk from its text, then the whole index from the terms; stray vectors go."""
-    rows = fetch(connection, "SELECT rowid, text, title, heading FROM chunks")
-    for row, text, title, heading in rows:
-        body = body_terms(text, title)
-        values = (label_terms(title, heading), body, body.count(" ") + 1 if body else 0, row)
-        connection.execute("UPDATE chunks SET label_terms = ?, body_terms = ?, length = ? WHERE rowid = ?", values)
-    connection.execute("INSERT INTO lexical (lexical) VALUES ('rebuild')")
-    connection.execute("DELETE FROM vectors WHERE chunk NOT IN (SELECT rowid FROM chunks)")
+def _same_postings(
+    connection: apsw.Connection,
+    segment: int,
+    rows: NDArray[np.int64],
+    lengths: NDArray[np.uint32],
+    dead: set[int],
+) -> bool:
+    query = (
+        "SELECT c.rowid, c.label_terms, c.body_terms FROM json_each(?) AS w CROSS JOIN chunks AS c ON c.rowid = w.value"
+    )
+    found = {row: (label, body) for row, label, body in fetch(connection, query, (json.dumps(rows.tolist()),))}
+    terms = [found.get(int(row), ("", "")) for row in rows]
+    expected = pack([label for label, _ in terms], [body for _, body in terms])
+    alive = np.array([int(row) not in dead for row in rows], dtype=np.bool_)
+    if not np.array_equal(lengths[alive], expected.lengths[alive]):
+        return False
+    wanted = {
+        term: expected.values[start:end].tobytes()
+        for term, start, end in zip(expected.terms, expected.bounds[:-1], expected.bounds[1:], strict=True)
+    }
+    for term, packed in fetch(connection, "SELECT term, packed FROM postings WHERE segment = ?", (segment,)):
+        if not isinstance(packed, bytes) or len(packed) % 4:
+            return False
+        values = np.frombuffer(packed, "<u4")
+        places = values >> 8
+        if len(places) and int(places.max()) >= len(rows):
+            return False
+        kept = values[alive[places]]
+        if kept.tobytes() != wanted.pop(term, b""):
+            return False
+    return not wanted

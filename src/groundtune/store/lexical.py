@@ -1,42 +1,35 @@
-"""The lexical side of the embedded store: candidates from FTS5, then our own order."""
+"""The lexical side of the embedded store: candidates by BM25 from the word index, then our own order."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+import json
+from collections.abc import Mapping, Sequence
 
 import apsw
+import numpy as np
+from numpy.typing import NDArray
 
 from groundtune.store.evidence import CORRECTED_WEIGHT, Query, is_cjk_term, parse_query
+from groundtune.store.live import Generation, Slots, best
 from groundtune.store.ranking import DEFAULT, Candidate, Statistics, Weights, score
 from groundtune.store.schema import fetch
-from groundtune.store.vectors import Generation
 
-CANDIDATES = 60
-# Ranking every chunk that holds a very frequent term is what costs time in FTS5; beyond this share of a large index
-# such terms only order candidates that rarer terms brought.
+CANDIDATES = 30
+# Reading every chunk that holds a very frequent term is what costs time; beyond this share of a large index such terms
+# only order candidates that rarer terms brought.
 _FREQUENT_SHARE = 0.1
 _FREQUENT_FLOOR = 2000
-_LABEL_WEIGHT = 0.5
 # A long question is searched for by its most telling terms; all of them order what was found.
 _SEARCHED_TERMS = 16
 
 
-@dataclass(frozen=True, slots=True)
-class _Totals:
-    generation: Generation
-    chunks: int
-    mean_length: float
-
-
 class LexicalSearch:
-    """Searches the ``lexical`` table of one connection."""
+    """Searches the word index of one store."""
 
     def __init__(self, weights: Weights = DEFAULT) -> None:
         self.weights = weights
-        self._totals: _Totals | None = None
+        self.slots = Slots()
 
     def best(
         self,
@@ -44,70 +37,125 @@ class LexicalSearch:
         generation: Generation,
         text: str,
         k: int,
-        allowed: tuple[str, tuple[Any, ...]],
+        allowed: frozenset[int] | None = None,
+        look: int = 0,
     ) -> list[tuple[int, float]]:
-        """``(row, score)`` of the ``k`` best chunks. ``allowed`` is an SQL condition on ``rowid`` and its bindings."""
+        """``(row, score)`` of the ``k`` best chunks among the rows of ``allowed`` (None: all). The ``look`` best by BM25
+        (0: twice ``k``) are looked at closely; what follows keeps the order of BM25.
+        """
         query = parse_query(text)
         if not query.terms:
             return []
-        totals = self._current(connection, generation)
-        frequency = frequencies(connection, query.terms)
-        query = _corrected(connection, query, frequency)
-        statistics = Statistics(totals.chunks, totals.mean_length, frequency)
-        rows = self._candidates(connection, query, statistics, max(CANDIDATES, 2 * k), allowed)
-        return score(query, statistics, rows, self.weights)[:k]
+        slots = self.slots
+        slots.follow(connection, generation)
+        frequency = frequencies(connection, slots, query.terms)
+        query = _corrected(connection, slots, query, frequency)
+        statistics = Statistics(slots.chunks, slots.mean_length, frequency)
+        look = max(CANDIDATES, look or 2 * k)
+        found = self._found(connection, query, statistics, max(look, k), allowed)
+        ranked = score(query, statistics, _candidates(connection, [row for row, _ in found[:look]]), self.weights)
+        least, top = (ranked[-1][1], found[0][1]) if found else (0.0, 1.0)
+        return [*ranked, *((row, least * value / top) for row, value in found[look:])][:k]
 
-    def _candidates(
+    def _found(
         self,
         connection: apsw.Connection,
         query: Query,
         statistics: Statistics,
         count: int,
-        allowed: tuple[str, tuple[Any, ...]],
-    ) -> list[Candidate]:
+        allowed: frozenset[int] | None,
+    ) -> list[tuple[int, float]]:
+        """The ``count`` best rows by BM25 over the searched terms, best first."""
         terms = _searched(query, statistics)
-        if not terms:
-            return []
-        match = " OR ".join(f'"{term}"' for term in terms)
-        condition, bindings = allowed
-        found = fetch(
-            connection,
-            "SELECT c.rowid, c.body_terms, c.label_terms FROM ("
-            f"  SELECT rowid FROM lexical WHERE lexical MATCH ? AND rank MATCH 'bm25({_LABEL_WEIGHT}, 1.0)' {condition}"
-            "  ORDER BY rank LIMIT ?"
-            ") AS best JOIN chunks AS c ON c.rowid = best.rowid",
-            (match, *bindings, count),
-        )
-        return [Candidate(row, body, label) for row, body, label in found]
-
-    def _current(self, connection: apsw.Connection, generation: Generation) -> _Totals:
-        if self._totals is None or self._totals.generation != generation:
-            count, length = fetch(connection, "SELECT count(*), coalesce(avg(length), 0) FROM chunks")[0]
-            self._totals = _Totals(generation, int(count), float(length))
-        return self._totals
+        slots = self.slots
+        keep: NDArray[np.bool_] | None = None
+        if slots.chunks < slots.used:
+            keep = slots.alive[: slots.used]
+        if allowed is not None:
+            chosen = np.fromiter(allowed, dtype=np.int64, count=len(allowed))
+            inside = np.isin(slots.rows[: slots.used], chosen)
+            keep = inside if keep is None else inside & keep
+        scores = _bm25(slots, postings(connection, slots, terms), terms, self.weights, keep)
+        places = best(scores, count)
+        order = np.lexsort((slots.rows[places], -scores[places]))[:count]
+        return [(int(slots.rows[place]), float(scores[place])) for place in places[order]]
 
 
-def frequencies(connection: apsw.Connection, terms: Sequence[str]) -> dict[str, int]:
-    """Number of chunks that hold each term, in the body or in the label, whichever is more."""
-    found: dict[str, int] = {}
-    for term in dict.fromkeys(terms):
-        for (count,) in fetch(connection, "SELECT doc FROM lexical_terms WHERE term = ?", (term,)):
-            found[term] = max(int(count), found.get(term, 0))
+def _bm25(
+    slots: Slots,
+    found: Mapping[str, Sequence[tuple[int, bytes]]],
+    terms: Mapping[str, float],
+    weights: Weights,
+    keep: NDArray[np.bool_] | None,
+) -> NDArray[np.float32]:
+    """Score per slot; ``terms`` maps each searched term to its worth."""
+    scores = np.zeros(slots.used, dtype=np.float32)
+    fixed = np.float32(weights.k1 * (1 - weights.b))
+    per_term = np.float32(weights.k1 * weights.b / max(slots.mean_length, 1.0))
+    for term, worth in terms.items():
+        parts = found.get(term, ())
+        if not parts:
+            continue
+        values = np.frombuffer(b"".join(blob for _, blob in parts), dtype="<u4")
+        places = (values >> 8).astype(np.int64)
+        start = 0
+        for offset, blob in parts:
+            end = start + len(blob) // 4
+            places[start:end] += offset
+            start = end
+        count = (values & 255).astype(np.float32) * np.float32(0.5)
+        gain = count * np.float32(worth * (weights.k1 + 1)) / (count + fixed + per_term * slots.lengths[places])
+        if keep is not None:
+            gain *= keep[places]
+        scores[places] += gain
+    return scores
+
+
+def postings(
+    connection: apsw.Connection, slots: Slots, terms: Mapping[str, float] | Sequence[str]
+) -> dict[str, list[tuple[int, bytes]]]:
+    """For each term the offset of a segment's slots and its packed postings there."""
+    query = (
+        "SELECT p.term, p.segment, p.packed FROM json_each(?) AS s CROSS JOIN json_each(?) AS t"
+        " CROSS JOIN postings AS p ON p.segment = s.value AND p.term = t.value"
+    )
+    found: dict[str, list[tuple[int, bytes]]] = {}
+    wanted = (json.dumps(list(slots.offsets)), json.dumps(list(terms), ensure_ascii=False))
+    for term, segment, packed in fetch(connection, query, wanted):
+        found.setdefault(term, []).append((slots.offsets[segment], packed))
     return found
 
 
-def _searched(query: Query, statistics: Statistics) -> list[str]:
-    """The terms that bring candidates: the most telling ones that the index holds, without very frequent ones when
-    rarer ones remain.
+def frequencies(connection: apsw.Connection, slots: Slots, terms: Sequence[str]) -> dict[str, int]:
+    """Number of chunks that hold each term. Chunks that are gone count until their segment is merged."""
+    query = (
+        "SELECT p.term, sum(length(p.packed)) / 4 FROM json_each(?) AS s CROSS JOIN json_each(?) AS t"
+        " CROSS JOIN postings AS p ON p.segment = s.value AND p.term = t.value GROUP BY p.term"
+    )
+    wanted = (json.dumps(list(slots.offsets)), json.dumps(list(dict.fromkeys(terms)), ensure_ascii=False))
+    return {term: int(count) for term, count in fetch(connection, query, wanted)}
+
+
+def _candidates(connection: apsw.Connection, rows: Sequence[int]) -> list[Candidate]:
+    query = (
+        "SELECT c.rowid, c.body_terms, c.label_terms FROM json_each(?) AS wanted"
+        " CROSS JOIN chunks AS c ON c.rowid = wanted.value"
+    )
+    return [Candidate(*values) for values in fetch(connection, query, (json.dumps(rows),))]
+
+
+def _searched(query: Query, statistics: Statistics) -> dict[str, float]:
+    """The terms that bring candidates, with their worth: the most telling ones that the index holds, without very
+    frequent ones when rarer ones remain.
     """
     present = {t: w * statistics.idf(t) for t, w in query.strongest().items() if statistics.frequency.get(t)}
     limit = max(_FREQUENT_FLOOR, _FREQUENT_SHARE * statistics.chunks)
     rare = [term for term in present if statistics.frequency[term] <= limit]
     kept = rare if len(rare) >= min(3, len(present)) else list(present)
-    return sorted(kept, key=lambda term: -present[term])[:_SEARCHED_TERMS]
+    return {term: present[term] for term in sorted(kept, key=lambda term: -present[term])[:_SEARCHED_TERMS]}
 
 
-def _corrected(connection: apsw.Connection, query: Query, frequency: dict[str, int]) -> Query:
+def _corrected(connection: apsw.Connection, slots: Slots, query: Query, frequency: dict[str, int]) -> Query:
     """Replace Latin words that no chunk holds by the closest word that one does (typing mistakes)."""
     terms, weights = list(query.terms), list(query.weights)
     for place, term in enumerate(query.terms):
@@ -115,11 +163,12 @@ def _corrected(connection: apsw.Connection, query: Query, frequency: dict[str, i
             continue
         rows = fetch(
             connection,
-            "SELECT DISTINCT term FROM lexical_terms WHERE term >= ? AND term < ? AND length(term) BETWEEN ? AND ?",
-            (term[:2], term[:2] + "\U0010ffff", len(term) - 2, len(term) + 2),
+            "SELECT DISTINCT p.term FROM json_each(?) AS s CROSS JOIN postings AS p ON p.segment = s.value"
+            " WHERE p.term >= ? AND p.term < ? AND length(p.term) BETWEEN ? AND ?",
+            (json.dumps(list(slots.offsets)), term[:2], term[:2] + "\U0010ffff", len(term) - 2, len(term) + 2),
         )
         close = difflib.get_close_matches(term, [row[0] for row in rows], n=1, cutoff=0.8)
         if close:
             terms[place], weights[place] = close[0], weights[place] * CORRECTED_WEIGHT
-            frequency.update(frequencies(connection, close))
+            frequency.update(frequencies(connection, slots, close))
     return Query(tuple(terms), tuple(weights))

@@ -1,21 +1,31 @@
-"""Chunks as rows: how they go into the tables and the lexical index and come back."""
+"""Chunks as rows: how they go into the tables, the word index and the vectors, many at a time, and come back."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import apsw
+import numpy as np
 from numpy.typing import NDArray
 
+from groundtune.store import postings
 from groundtune.store.schema import fetch
-from groundtune.store.vectors import to_blob
-from groundtune.text.normalise import squeeze
-from groundtune.text.tokenise import search_terms
+from groundtune.store.vectors import key, to_blob
+from groundtune.text.inverted import Packed, pack
+from groundtune.text.tokenise import body_terms, label_terms
 from groundtune.types import Chunk
 
-# Raise the number whenever ``search_terms`` makes other terms: stores rebuild their index when they are opened.
-TERMS = "1"
+# Raise the number whenever ``index_terms`` makes other terms: stores rebuild their index when they are opened.
+TERMS = "2"
 CHUNK_COLUMNS = "id, document_id, version, text, start, end, digest, title, heading, page"
+_INSERT = (
+    "INSERT INTO chunks (rowid, ordinal, id, document_id, version, text, start, end, digest, title, heading, page,"
+    " label_terms, body_terms, length) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+
+Terms = tuple[str, str]  # of the label and of the body, each joined by spaces
 
 
 def to_chunk(row: tuple[Any, ...]) -> Chunk:
@@ -23,42 +33,88 @@ def to_chunk(row: tuple[Any, ...]) -> Chunk:
     return Chunk(*row)
 
 
-def body_terms(text: str, title: str) -> str:
-    """Search terms of a chunk's text, joined by spaces. A first line that is the document's title is left out: every
-    chunk has the title in its label, and the opening chunk would win each query that names the document.
+def terms_of(chunk: Chunk) -> Terms:
+    """Search terms of a chunk's label and body."""
+    return label_terms(chunk.title, chunk.heading), body_terms(chunk.text, chunk.title)
+
+
+def length(terms: Terms) -> int:
+    """Number of terms in the body."""
+    return terms[1].count(" ") + 1 if terms[1] else 0
+
+
+def insert_chunks(
+    connection: apsw.Connection,
+    chunks: Sequence[tuple[int, Chunk]],
+    terms: Sequence[Terms],
+    packed: Packed | None = None,
+) -> int:
+    """Add chunks (each with its place in its document) to ``chunks`` and the word index; ``packed`` are their inverted
+    lists when they were made already. Row ids are consecutive and were never used before; returns the first.
     """
-    first, _, rest = text.partition("\n")
-    repeats = first.startswith("#") and squeeze(first.lstrip("#")) == title
-    return " ".join(search_terms(rest if repeats else text))
+    first = int(fetch(connection, "SELECT value FROM meta WHERE key = 'next_row'")[0][0])
+    connection.executemany(_INSERT, _values(first, chunks, terms))
+    rows = np.arange(first, first + len(chunks), dtype=np.int64)
+    if packed is None:
+        packed = pack([label for label, _ in terms], [body for _, body in terms])
+    postings.write(connection, rows, packed)
+    connection.execute("UPDATE meta SET value = ? WHERE key = 'next_row'", (str(first + len(chunks)),))
+    return first
 
 
-def label_terms(title: str, heading: str) -> str:
-    """Search terms of title and heading, joined by spaces."""
-    return " ".join(search_terms(f"{title} {heading}" if heading != title else title))
+def _values(
+    first: int, chunks: Sequence[tuple[int, Chunk]], terms: Sequence[Terms]
+) -> Iterator[tuple[str | int | None, ...]]:
+    for row, ((ordinal, c), made) in enumerate(zip(chunks, terms, strict=True), start=first):
+        yield (
+            row, ordinal, c.id, c.document_id, c.version, c.text, c.start, c.end, c.digest, c.title, c.heading, c.page,
+            made[0], made[1], length(made),
+        )  # fmt: skip
 
 
-def insert_chunk(connection: apsw.Connection, chunk: Chunk, ordinal: int, vector: NDArray[Any] | None) -> None:
-    """Add a chunk to ``chunks``, ``lexical`` and ``vectors``."""
-    label, body = label_terms(chunk.title, chunk.heading), body_terms(chunk.text, chunk.title)
+def insert_vectors(connection: apsw.Connection, space: int, rows: Sequence[int], vectors: NDArray[Any]) -> None:
+    """Add a vector per row to a space."""
+    values = memoryview(to_blob(vectors))
+    size = len(values) // len(rows)
+    pairs = ((key(space, row), values[place * size : (place + 1) * size]) for place, row in enumerate(rows))
+    connection.executemany("INSERT INTO vectors (key, vector) VALUES (?, ?)", pairs)
+
+
+def remove_chunks(connection: apsw.Connection, documents: Sequence[str]) -> None:
+    """Remove all chunks of some documents from every table."""
+    query = "SELECT c.rowid FROM json_each(?) AS d CROSS JOIN chunks AS c ON c.document_id = d.value"
+    rows = [row[0] for row in fetch(connection, query, (json.dumps(list(documents)),))]
+    if not rows:
+        return
+    postings.bury(connection, rows)
+    for (space,) in fetch(connection, "SELECT id FROM spaces"):
+        connection.executemany("DELETE FROM vectors WHERE key = ?", ((key(space, row),) for row in rows))
+    connection.executemany("DELETE FROM chunks WHERE rowid = ?", ((row,) for row in rows))
+
+
+def rebuild_index(connection: apsw.Connection, batch: int = 5_000) -> None:
+    """Terms of every chunk from its text, then the whole word index from the terms; stray vectors go."""
+    connection.execute("DELETE FROM postings; DELETE FROM segments; DELETE FROM graves")
+    seen = fetch(connection, "SELECT seq FROM sqlite_sequence WHERE name = 'graves'")
+    connection.execute("INSERT OR REPLACE INTO meta VALUES ('graves_from', ?)", (str(seen[0][0] if seen else 0),))
+    last = 0
+    while True:
+        query = "SELECT rowid, text, title, heading FROM chunks WHERE rowid > ? ORDER BY rowid LIMIT ?"
+        found = fetch(connection, query, (last, batch))
+        if not found:
+            break
+        last = int(found[-1][0])
+        made = [(label_terms(title, heading), body_terms(text, title)) for _, text, title, heading in found]
+        connection.executemany(
+            "UPDATE chunks SET label_terms = ?, body_terms = ?, length = ? WHERE rowid = ?",
+            ((*terms, length(terms), row[0]) for row, terms in zip(found, made, strict=True)),
+        )
+        rows = np.array([row[0] for row in found], dtype=np.int64)
+        postings.write(connection, rows, pack([label for label, _ in made], [body for _, body in made]))
     connection.execute(
-        "INSERT INTO chunks (id, document_id, ordinal, version, text, start, end, digest, title, heading, page,"
-        " label_terms, body_terms, length) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            chunk.id, chunk.document_id, ordinal, chunk.version, chunk.text, chunk.start, chunk.end, chunk.digest,
-            chunk.title, chunk.heading, chunk.page, label, body, body.count(" ") + 1 if body else 0,
-        ),
-    )  # fmt: skip
-    row = connection.last_insert_rowid()
-    connection.execute("INSERT INTO lexical (rowid, label_terms, body_terms) VALUES (?, ?, ?)", (row, label, body))
-    if vector is not None:
-        connection.execute("INSERT INTO vectors VALUES (?, ?)", (row, to_blob(vector)))
-
-
-def remove_chunks(connection: apsw.Connection, document_id: str) -> None:
-    """Remove all chunks of a document from every table. FTS5 needs the indexed values to delete from its index."""
-    query = "SELECT rowid, label_terms, body_terms FROM chunks WHERE document_id = ?"
-    for row, label, body in fetch(connection, query, (document_id,)):
-        forget = "INSERT INTO lexical (lexical, rowid, label_terms, body_terms) VALUES ('delete', ?, ?, ?)"
-        connection.execute(forget, (row, label, body))
-        connection.execute("DELETE FROM vectors WHERE chunk = ?", (row,))
-    connection.execute("DELETE FROM chunks WHERE document_id = ?", (document_id,))
+        "DELETE FROM vectors WHERE chunk NOT IN (SELECT rowid FROM chunks) OR space NOT IN (SELECT id FROM spaces)"
+    )
+    connection.execute(
+        "INSERT OR REPLACE INTO meta SELECT 'next_row', max(coalesce((SELECT CAST(value AS INTEGER) FROM meta"
+        " WHERE key = 'next_row'), 1), (SELECT coalesce(max(rowid), 0) + 1 FROM chunks))"
+    )

@@ -12,6 +12,7 @@ import apsw
 from groundtune.errors import StoreError
 
 BUSY_MILLISECONDS = 30_000
+CACHE_KIBIBYTES = 32_768
 
 
 def _to_1(connection: apsw.Connection) -> None:
@@ -49,8 +50,41 @@ def _to_1(connection: apsw.Connection) -> None:
     )
 
 
+def _to_2(connection: apsw.Connection) -> None:
+    """Our own word index instead of FTS5 (writing was slow, ranking frequent terms slower), one table of vectors per
+    embedder, and row numbers of chunks that are never used twice. The index is filled by the store when it opens.
+    """
+    connection.execute(
+        """
+        DROP TABLE lexical_terms;
+        DROP TABLE lexical;
+        CREATE TABLE segments (
+            id INTEGER PRIMARY KEY AUTOINCREMENT, chunks INTEGER NOT NULL, rows BLOB NOT NULL, lengths BLOB NOT NULL
+        );
+        CREATE TABLE postings (
+            segment INTEGER NOT NULL, term TEXT NOT NULL, packed BLOB NOT NULL, PRIMARY KEY (segment, term)
+        ) WITHOUT ROWID;
+        CREATE TABLE graves (seq INTEGER PRIMARY KEY AUTOINCREMENT, chunk INTEGER NOT NULL);
+        CREATE INDEX graves_by_chunk ON graves (chunk);
+        CREATE TABLE spaces (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, whole INTEGER NOT NULL);
+        ALTER TABLE vectors RENAME TO old_vectors;
+        CREATE TABLE vectors (
+            key INTEGER PRIMARY KEY, vector BLOB NOT NULL,
+            space INTEGER GENERATED ALWAYS AS (key >> 40) VIRTUAL,
+            chunk INTEGER GENERATED ALWAYS AS (key & 1099511627775) VIRTUAL
+        );
+        """
+    )
+    held = fetch(connection, "SELECT value FROM meta WHERE key = 'recipe'")
+    name = str(held[0][0]).rpartition("|")[2] if held else ""
+    connection.execute("INSERT INTO spaces (name, whole) SELECT ?, 1 WHERE EXISTS (SELECT * FROM old_vectors)", (name,))
+    connection.execute("INSERT INTO vectors (key, vector) SELECT (1 << 40) | chunk, vector FROM old_vectors")
+    connection.execute("DROP TABLE old_vectors")
+    connection.execute("INSERT INTO meta SELECT 'next_row', coalesce(max(rowid), 0) + 1 FROM chunks")
+
+
 # Position n holds the step from schema n to n + 1. Never edit a published step; append one.
-MIGRATIONS: tuple[Callable[[apsw.Connection], None], ...] = (_to_1,)
+MIGRATIONS: tuple[Callable[[apsw.Connection], None], ...] = (_to_1, _to_2)
 
 
 def fetch(connection: apsw.Connection, sql: str, bindings: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
@@ -83,7 +117,10 @@ def connect(path: Path) -> apsw.Connection:
     connection = apsw.Connection(str(path))
     try:
         connection.set_busy_timeout(BUSY_MILLISECONDS)
-        connection.execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON")
+        connection.execute(
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;"
+            f"PRAGMA cache_size = -{CACHE_KIBIBYTES}; PRAGMA wal_autocheckpoint = 4000"
+        )
         if _version(connection) < len(MIGRATIONS):
             migrate(connection)
         found = _version(connection)

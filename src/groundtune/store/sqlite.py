@@ -7,55 +7,35 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import apsw
 import numpy as np
 from numpy.typing import NDArray
 
-from groundtune.errors import DataError, StoreError
+from groundtune.errors import StoreError
 from groundtune.ports import Filter
-from groundtune.store.filters import allowed_rows, condition
-from groundtune.store.fusion import fuse
-from groundtune.store.inspect import Inspection, inspect, rebuild_lexical
+from groundtune.store.filters import AllowedRows, condition
+from groundtune.store.fusion import EVEN, fuse
+from groundtune.store.history import History
+from groundtune.store.inspect import Inspection, inspect
 from groundtune.store.lexical import LexicalSearch
-from groundtune.store.rows import CHUNK_COLUMNS, TERMS, insert_chunk, remove_chunks, to_chunk
+from groundtune.store.listing import Listed, listed
+from groundtune.store.live import Generation
+from groundtune.store.rows import CHUNK_COLUMNS, TERMS, rebuild_index, to_chunk
 from groundtune.store.schema import connect, fetch, guarded
-from groundtune.store.vectors import Generation, VectorScan
-from groundtune.types import Chunk, Document, Hit
+from groundtune.store.spaces import Space, Wanted, fill, find, missing, opened, spaces, take_over, wanted
+from groundtune.store.vectors import VectorScan
+from groundtune.store.writing import Entry, Plain, put, remove
+from groundtune.text.inverted import Packed
+from groundtune.types import Chunk, Document, Fusion, Hit
 
 FILE_NAME = "knowledge.db"
 DENSE_CANDIDATES = 100
-
-
-class Entry(Protocol):
-    """One document with everything that is stored for it. ``vectors`` has one row per chunk. ``root`` and
-    ``file_digest`` say which synchronised folder it came from; root ``""`` means none, None leaves it as it was.
-    """
-
-    @property
-    def document(self) -> Document: ...
-    @property
-    def chunks(self) -> Sequence[Chunk]: ...
-    @property
-    def vectors(self) -> NDArray[Any] | None: ...
-    @property
-    def root(self) -> str | None: ...
-    @property
-    def file_digest(self) -> str: ...
-
-
-@dataclass(frozen=True, slots=True)
-class _Plain:
-    document: Document
-    chunks: Sequence[Chunk]
-    vectors: NDArray[Any] | None
-    root: str | None = None
-    file_digest: str = ""
+_QUALIFIED = ", ".join(f"c.{name}" for name in CHUNK_COLUMNS.split(", "))
 
 
 class SqliteStore:
@@ -74,21 +54,31 @@ class SqliteStore:
         self._writes = 0
         self._lexical = LexicalSearch()
         self._dense = VectorScan()
+        self.history = History(self.path, self._read, self._write)
+        self._allowed = AllowedRows()
         self._follow_terms()
 
     # -- writing ---------------------------------------------------------------------------------------------------
 
     def upsert(self, document: Document, chunks: Sequence[Chunk], vectors: NDArray[Any] | None) -> None:
         """Replace the current version of a document, its chunks and vectors; visible when this returns."""
-        self.apply([_Plain(document, chunks, vectors)])
+        self.apply([Plain(document, chunks, vectors)])
 
-    def apply(self, entries: Sequence[Entry], deleted: Sequence[str] = ()) -> int:
-        """Write ``entries`` and remove ``deleted`` in one transaction; returns how many of ``deleted`` were there."""
+    def apply(self, entries: Sequence[Entry], deleted: Sequence[str] = (), packed: Packed | None = None) -> int:
+        """Write ``entries`` and remove ``deleted`` in one transaction; returns how many of ``deleted`` were there.
+        ``packed`` are the inverted lists of all chunks of ``entries``, when they were made already.
+        """
+        return self.apply_all([(entries, packed)], deleted)
+
+    def apply_all(self, batches: Iterable[tuple[Sequence[Entry], Packed | None]], deleted: Sequence[str] = ()) -> int:
+        """``apply`` for more than should be in memory at once: each batch is written when it comes, all in one
+        transaction. Nothing is changed when ``batches`` raises.
+        """
         now = time.time()
         with self._write() as connection:
-            removed = sum(self._remove(connection, document_id, now) for document_id in dict.fromkeys(deleted))
-            for entry in entries:
-                self._put(connection, entry, now)
+            removed = remove(connection, deleted, now)
+            for entries, packed in batches:
+                put(connection, entries, now, packed)
         return removed
 
     def delete(self, ids: Sequence[str]) -> int:
@@ -105,59 +95,37 @@ class SqliteStore:
             rows = ((document_id, root, value) for document_id, value in digests.items())
             connection.executemany("INSERT OR REPLACE INTO sources VALUES (?, ?, ?)", rows)
 
-    def _put(self, connection: apsw.Connection, entry: Entry, now: float) -> None:
-        document, chunks = entry.document, entry.chunks
-        version, metadata = document.version, _to_json(document)
-        if entry.vectors is not None and len(entry.vectors) != len(chunks):
-            raise ValueError(f"{len(entry.vectors)} vectors for {len(chunks)} chunks of {document.id}")
-        held = fetch(connection, "SELECT version, metadata FROM documents WHERE id = ?", (document.id,))
-        if held != [(version, metadata)]:
-            close = "UPDATE versions SET until = ? WHERE document_id = ? AND until IS NULL"
-            connection.execute(close, (now, document.id))
-            connection.execute(
-                "INSERT INTO versions (document_id, version, text, metadata, since) VALUES (?, ?, ?, ?, ?)",
-                (document.id, version, document.text, metadata, now),
-            )
-        row = (document.id, version, metadata, len(chunks))
-        connection.execute("INSERT OR REPLACE INTO documents VALUES (?, ?, ?, ?)", row)
-        remove_chunks(connection, document.id)
-        for ordinal, chunk in enumerate(chunks):
-            vector = None if entry.vectors is None else np.asarray(entry.vectors[ordinal])
-            insert_chunk(connection, chunk, ordinal, vector)
-        if entry.root:
-            source = (document.id, entry.root, entry.file_digest)
-            connection.execute("INSERT OR REPLACE INTO sources VALUES (?, ?, ?)", source)
-        elif entry.root is not None:
-            connection.execute("DELETE FROM sources WHERE document_id = ?", (document.id,))
-
-    def _remove(self, connection: apsw.Connection, document_id: str, now: float) -> int:
-        connection.execute("DELETE FROM documents WHERE id = ?", (document_id,))
-        found = connection.changes()
-        remove_chunks(connection, document_id)
-        connection.execute("DELETE FROM sources WHERE document_id = ?", (document_id,))
-        close = "UPDATE versions SET until = ? WHERE document_id = ? AND until IS NULL"
-        connection.execute(close, (now, document_id))
-        return found
-
     # -- reading ---------------------------------------------------------------------------------------------------
 
-    def search(self, text: str, vector: NDArray[Any] | None, k: int, filter: Filter | None = None) -> list[Hit]:
-        """Best ``k`` chunks of current versions, best first. With a vector, the lexical and the dense order are
-        fused (reciprocal ranks). ``filter`` compares metadata values; the key ``document_id`` compares the id.
+    def search(
+        self,
+        text: str,
+        vector: NDArray[Any] | None,
+        k: int,
+        filter: Filter | None = None,
+        *,
+        space: str = "",
+        fusion: Fusion = EVEN,
+    ) -> list[Hit]:
+        """Best ``k`` chunks of current versions, best first. With a vector (of the embedder that ``space`` names), the
+        lexical and the dense order are fused (weighted reciprocal ranks). ``filter`` compares metadata values; the key
+        ``document_id`` compares the id.
         """
         if k <= 0:
             return []
         with self._read() as connection:
             generation = self._generation(connection)
-            wanted = condition(filter)
-            if vector is None:
-                lexical = self._lexical.best(connection, generation, text, k, wanted)
+            rows = self._allowed.of(connection, generation, condition(filter))
+            found = None if vector is None or not fusion.dense else find(connection, space)
+            if found is None or vector is None:
+                lexical = self._lexical.best(connection, generation, text, k, rows)
                 return self._hits(connection, [(row, score, score, None) for row, score in lexical])
-            rows = allowed_rows(connection, wanted)
             count = max(DENSE_CANDIDATES, 2 * k)
-            lexical = self._lexical.best(connection, generation, text, count, wanted)
-            dense = self._dense.best(connection, generation, vector, count, rows)
-            return self._hits(connection, fuse(lexical, dense)[:k])
+            lexical = []
+            if fusion.lexical:
+                lexical = self._lexical.best(connection, generation, text, count, rows, look=2 * k)
+            dense = self._dense.best(connection, generation, found.id, vector, count, rows)
+            return self._hits(connection, fuse(lexical, dense, fusion)[:k])
 
     def digests(self) -> dict[str, str]:
         """Current version by document id."""
@@ -192,13 +160,15 @@ class SqliteStore:
             query = f"SELECT {CHUNK_COLUMNS} FROM chunks WHERE document_id = ? ORDER BY ordinal"
             return [to_chunk(row) for row in fetch(connection, query, (document_id,))]
 
-    def vectors(self, document_id: str) -> dict[str, NDArray[np.float32]]:
+    def vectors(self, document_id: str, space: str = "") -> dict[str, NDArray[np.float32]]:
         """Stored vectors of a document's chunks by chunk id."""
         with self._read() as connection:
             query = (
-                "SELECT c.id, v.vector FROM chunks AS c JOIN vectors AS v ON v.chunk = c.rowid WHERE document_id = ?"
+                "SELECT c.id, v.vector FROM spaces AS s CROSS JOIN chunks AS c"
+                " JOIN vectors AS v ON v.key = (s.id << 40 | c.rowid) WHERE c.document_id = ? AND s.name = ?"
             )
-            return {row[0]: np.frombuffer(row[1], dtype="<f4") for row in fetch(connection, query, (document_id,))}
+            rows = fetch(connection, query, (document_id, space))
+            return {row[0]: np.frombuffer(row[1], dtype="<f4") for row in rows}
 
     def get_meta(self, key: str, default: str = "") -> str:
         with self._read() as connection:
@@ -219,7 +189,41 @@ class SqliteStore:
     def rebuild_lexical(self) -> None:
         """Make the lexical index and the stored terms again from the stored chunks."""
         with self._write() as connection:
-            rebuild_lexical(connection)
+            rebuild_index(connection)
+
+    def listing(self, space: str = "") -> list[Listed]:
+        """All current documents by id; with ``space``, how many of their chunks have no vector there."""
+        with self._read() as connection:
+            return listed(connection, find(connection, space) if space else None, bool(space))
+
+    # -- vector spaces ---------------------------------------------------------------------------------------------
+
+    def spaces(self) -> list[Space]:
+        """The embedders that there are vectors of, oldest first."""
+        with self._read() as connection:
+            return spaces(connection)
+
+    def without_vector(self, space: str, after: int, limit: int) -> list[Wanted]:
+        """Up to ``limit`` chunks beyond row ``after`` that have no vector in a space, which is made when missing."""
+        with self._write() as connection:
+            return wanted(connection, opened(connection, space), after, limit)
+
+    def missing(self, space: str) -> int:
+        """How many chunks have no vector in a space."""
+        with self._read() as connection:
+            held = find(connection, space)
+            query = "SELECT count(*) FROM chunks"
+            return missing(connection, held) if held else int(fetch(connection, query)[0][0])
+
+    def fill(self, space: str, rows: Sequence[int], vectors: NDArray[np.float32]) -> None:
+        """Add vectors of chunks (their rows) to a space."""
+        with self._write() as connection:
+            fill(connection, opened(connection, space), rows, vectors)
+
+    def take_over(self, space: str) -> bool:
+        """Make a space the only one; False (and nothing changed) when it lacks vectors."""
+        with self._write() as connection:
+            return take_over(connection, opened(connection, space))
 
     def close(self) -> None:
         """Close the file. Closing twice is allowed."""
@@ -238,10 +242,10 @@ class SqliteStore:
     def _hits(
         self, connection: apsw.Connection, ranked: Sequence[tuple[int, float, float | None, float | None]]
     ) -> list[Hit]:
-        marks = ",".join("?" * len(ranked))
-        query = f"SELECT rowid, {CHUNK_COLUMNS} FROM chunks WHERE rowid IN ({marks})"
-        found = {row[0]: to_chunk(row[1:]) for row in fetch(connection, query, tuple(row for row, *_ in ranked))}
-        return [Hit(found[row], score, lexical, dense) for row, score, lexical, dense in ranked]
+        query = f"SELECT c.rowid, {_QUALIFIED} FROM json_each(?) AS w CROSS JOIN chunks AS c ON c.rowid = w.value"
+        rows = fetch(connection, query, (json.dumps([row for row, *_ in ranked]),))
+        found = {row[0]: to_chunk(row[1:]) for row in rows}
+        return [Hit(found[row], score, lexical, dense) for row, score, lexical, dense in ranked if row in found]
 
     def _generation(self, connection: apsw.Connection) -> Generation:
         """Changes whenever this or any other connection has committed: in-memory copies are made again then."""
@@ -276,13 +280,6 @@ class SqliteStore:
                 raise
             finally:
                 self._writes += 1
-
-
-def _to_json(document: Document) -> str:
-    try:
-        return json.dumps(dict(document.metadata), ensure_ascii=False, sort_keys=True, allow_nan=False)
-    except (TypeError, ValueError) as error:
-        raise DataError("store.metadata", document=document.id, reason=error) from error
 
 
 def open_store(path: str | Path) -> SqliteStore:

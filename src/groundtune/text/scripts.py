@@ -14,6 +14,11 @@ _KANA = re.compile(f"[{KANA}]")
 _HANGUL = re.compile(f"[{HANGUL}]")
 _CJK = re.compile(f"[{CJK}]")
 _LETTER = re.compile(r"[^\W\d_]")
+_CJKS = re.compile(f"[{CJK}]+")
+_LETTERS = re.compile(r"[^\W\d_]+")
+_READ = re.compile(
+    f"[{HAN}{KANA}\u0041-\u024f\uff21-\uff3a\uff41-\uff5a]"
+)  # scripts that the built-in models have seen
 _SIMPLIFIED = re.compile(
     "[们这为国说对时会过发还进个么没东车门问间见觉让应该实现样经给变级组织线练总结续维护单据标准备导师电脑网络软开关]"
 )
@@ -26,8 +31,19 @@ def is_cjk(character: str) -> bool:
 
 def cjk_share(text: str) -> float:
     """Share of letters that are Han, kana or hangul, in [0, 1]; 0 for a text without letters."""
-    letters = len(_LETTER.findall(text))
-    return len(_CJK.findall(text)) / letters if letters else 0.0
+    if text.isascii():
+        return 0.0
+    letters = len(text) - len(_LETTERS.sub("", text))
+    return (len(text) - len(_CJKS.sub("", text))) / letters if letters else 0.0
+
+
+def unread_share(text: str) -> float:
+    """Share of letters outside Latin, Han and kana, in [0, 1]: what the built-in models have never seen."""
+    if text.isascii():
+        return 0.0
+    letters = len(text) - len(_LETTERS.sub("", text))
+    read = len(_READ.findall(text))
+    return max(0.0, 1 - read / letters) if letters else 0.0
 
 
 def language_of(text: str) -> str:

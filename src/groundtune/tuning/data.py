@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import gzip
 import json
+import zlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -30,6 +31,26 @@ class _Bad(Exception):
 
 
 @dataclass(frozen=True)
+class Problem:
+    """One line that is wrong: ``key`` names the sentence under ``tuning.line``, ``params`` fill it."""
+
+    line: int
+    key: str
+    params: Mapping[str, object] = field(default_factory=dict)
+
+    def sentence(self, lang: str | None = None) -> str:
+        return say(f"tuning.line.{self.key}", lang, **self.params)
+
+
+@dataclass(frozen=True)
+class Read:
+    """The examples of a file and the lines that are none."""
+
+    examples: tuple[Example, ...]
+    problems: tuple[Problem, ...]
+
+
+@dataclass(frozen=True)
 class Line:
     """One JSON object of a JSONL file and the line (from 1) that it stands on."""
 
@@ -44,6 +65,15 @@ def load_examples(path: str | Path) -> tuple[Example, ...]:
     in the file. Raises ``DataError`` naming the file, up to 10 bad lines and what to do.
     """
     return _load(Path(path), _example)
+
+
+def read_examples(path: str | Path) -> Read:
+    """As ``load_examples``, but wrong lines are returned beside the good ones. Raises ``DataError`` for a file that
+    cannot be read at all.
+    """
+    problems: list[Problem] = []
+    items = _read(Path(path), _example, problems)
+    return Read(tuple(items), tuple(sorted(problems, key=lambda problem: problem.line)))
 
 
 def load_questions(path: str | Path) -> tuple[Question, ...]:
@@ -94,53 +124,63 @@ def check_evidence(questions: Sequence[Question], texts: Mapping[str, str]) -> t
 
 
 def _load(path: Path, convert: Callable[[Line], Item]) -> tuple[Item, ...]:
-    problems: list[tuple[int, str]] = []
-    items: list[Item] = []
-    seen: dict[str, int] = {}
-    for line in _lines(path, problems):
-        try:
-            item = convert(line)
-        except _Bad as bad:
-            problems.append((line.number, say(f"tuning.line.{bad.key}", None, **bad.params)))
-            continue
-        if item.id in seen:
-            problems.append((line.number, say("tuning.line.id_twice", id=item.id, other=seen[item.id])))
-        seen.setdefault(item.id, line.number)
-        items.append(item)
+    problems: list[Problem] = []
+    items = _read(path, convert, problems)
     if problems:
-        problems.sort(key=lambda problem: problem[0])
-        raise DataError("tuning.bad_lines", path=path, count=len(problems), problems=_listed(problems))
+        rows = sorted((problem.line, problem.sentence()) for problem in problems)
+        raise DataError("tuning.bad_lines", path=path, count=len(problems), problems=_listed(rows))
     if not items:
         raise DataError("tuning.no_lines", path=path)
     return tuple(items)
 
 
-def _lines(path: Path, problems: list[tuple[int, str]]) -> list[Line]:
+def _read(path: Path, convert: Callable[[Line], Item], problems: list[Problem]) -> list[Item]:
+    items: list[Item] = []
+    seen: dict[str, int] = {}
+    for line in parse_lines(read_text(path), problems):
+        try:
+            item = convert(line)
+        except _Bad as bad:
+            problems.append(Problem(line.number, bad.key, bad.params))
+            continue
+        if item.id in seen:
+            problems.append(Problem(line.number, "id_twice", {"id": item.id, "other": seen[item.id]}))
+        seen.setdefault(item.id, line.number)
+        items.append(item)
+    return items
+
+
+def read_text(path: Path) -> str:
+    """The text of a UTF-8 file, ``.gz`` or not. Raises ``DataError`` when it is missing, unreadable or not UTF-8."""
     if not path.is_file():
         raise DataError("core.file_missing", path=path)
+    raw = b""
     try:
         raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-        text = raw.decode("utf-8-sig")
+        return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
         raise DataError("tuning.not_utf8", path=path, line=line) from error
-    except OSError as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise DataError("tuning.unreadable", path=path, reason=error) from error
+
+
+def parse_lines(text: str, problems: list[Problem]) -> list[Line]:
+    """The JSON objects of a JSONL text; what is none goes to ``problems``."""
     lines: list[Line] = []
     for number, row in enumerate(text.split("\n"), start=1):
         if not row.strip():
             continue
         try:
             value = json.loads(row)
-        except (json.JSONDecodeError, RecursionError) as error:
-            reason = error.msg if isinstance(error, json.JSONDecodeError) else "too deep"
-            column = error.colno if isinstance(error, json.JSONDecodeError) else 1
-            problems.append((number, say("tuning.line.json", reason=reason, column=column)))
+        except (ValueError, RecursionError) as error:
+            reason, column = (error.msg, error.colno) if isinstance(error, json.JSONDecodeError) else ("too deep", 1)
+            problems.append(Problem(number, "json", {"reason": reason, "column": column}))
             continue
         if isinstance(value, dict):
             lines.append(Line(number, value))
         else:
-            problems.append((number, say("tuning.line.object", found=type(value).__name__)))
+            problems.append(Problem(number, "object", {"found": type(value).__name__}))
     return lines
 
 

@@ -57,7 +57,7 @@ def build_rows(examples: Iterable[Example], tokenizer: Any, max_tokens: int) -> 
     """One row per example. Raises ``TrainingError`` naming the example when it is longer than ``max_tokens`` tokens,
     when the chat template changes the answer, or when there is no end token to learn.
     """
-    rows = tuple(_row(example, tokenizer) for example in examples)
+    rows = tuple(row_of(example, tokenizer) for example in examples)
     long = [row for row in rows if len(row.input_ids) > max_tokens]
     if long:
         worst = max(long, key=lambda row: len(row.input_ids))
@@ -69,7 +69,7 @@ def build_rows(examples: Iterable[Example], tokenizer: Any, max_tokens: int) -> 
 
 def length(example: Example, tokenizer: Any) -> int:  # noqa: ANN401
     """Tokens of prompt, answer and end token."""
-    return len(_row(example, tokenizer).input_ids)
+    return len(row_of(example, tokenizer).input_ids)
 
 
 def preflight(rows: Sequence[Row], tokenizer: Any, *, passes: int, steps: int) -> Preflight:  # noqa: ANN401
@@ -77,9 +77,9 @@ def preflight(rows: Sequence[Row], tokenizer: Any, *, passes: int, steps: int) -
     first = rows[0]
     return Preflight(
         rows=len(rows),
-        text=_decode(tokenizer, first.input_ids),
-        trained=_decode(tokenizer, first.input_ids[-first.trained :]),
-        end_token=_decode(tokenizer, first.input_ids[-1:]),
+        text=decode(tokenizer, first.input_ids),
+        trained=decode(tokenizer, first.input_ids[-first.trained :]),
+        end_token=decode(tokenizer, first.input_ids[-1:]),
         longest=max(len(row.input_ids) for row in rows),
         mean=sum(len(row.input_ids) for row in rows) / len(rows),
         trained_tokens=sum(row.trained for row in rows),
@@ -93,12 +93,19 @@ def end_tokens(rows: Sequence[Row]) -> tuple[int, ...]:
     return tuple(sorted({row.input_ids[-1] for row in rows}))
 
 
-def _row(example: Example, tokenizer: Any) -> Row:  # noqa: ANN401
+def row_of(example: Example, tokenizer: Any) -> Row:  # noqa: ANN401
+    """The row of one example. Raises ``TrainingError`` as ``build_rows`` does, length aside."""
     if not getattr(tokenizer, "chat_template", None):
         raise TrainingError("tuning.no_template")
+    if not example.target.strip():  # a trainer would learn to end at once
+        raise TrainingError("tuning.empty_target", id=example.id)
     turns = [message.as_dict() for message in example.messages]
-    prompt = tokenizer.apply_chat_template(turns[:-1], tokenize=False, add_generation_prompt=True)
-    whole = tokenizer.apply_chat_template(turns, tokenize=False)
+    try:
+        prompt = template_text(tokenizer, turns[:-1], add_generation_prompt=True)
+        whole = template_text(tokenizer, turns)
+    except _Refused as refused:
+        reason = refused.params["reason"]
+        raise TrainingError("tuning.template_refuses", id=example.id, reason=reason) from None
     prompt_ids = _encode(tokenizer, prompt)
     whole_ids = _encode(tokenizer, whole)
     if whole_ids[: len(prompt_ids)] == prompt_ids:
@@ -108,10 +115,30 @@ def _row(example: Example, tokenizer: Any) -> Row:  # noqa: ANN401
     else:  # the template writes a finished turn differently from the start of one (e.g. an empty reasoning block)
         completion = _encode(tokenizer, example.target)
     completion = _ended(completion, tokenizer)
-    answer = _decode(tokenizer, completion[:-1])
-    if not _same(answer, example.target):
+    answer = decode(tokenizer, completion[:-1])
+    if not same_text(answer, example.target):
         raise TrainingError("tuning.template_changes", id=example.id, answer=answer[:80], target=example.target[:80])
     return Row(example.id, line_of(example), (*prompt_ids, *completion), len(completion))
+
+
+class _Refused(TrainingError):
+    """The chat template raised, e.g. because two user turns follow each other."""
+
+
+def template_text(tokenizer: Any, turns: list[dict[str, str]], **options: bool) -> str:  # noqa: ANN401
+    """The chat as the template writes it. Raises ``TrainingError`` with the template's own reason."""
+    try:
+        return str(tokenizer.apply_chat_template(turns, tokenize=False, **options))
+    except Exception as error:  # jinja2's errors and whatever the template's own code raises
+        reason = squeeze(str(error))[:160] or type(error).__name__
+        raise _Refused("tuning.template_refuses", id="-", reason=reason) from error
+
+
+def special_tokens(tokenizer: Any) -> tuple[str, ...]:  # noqa: ANN401
+    """Texts of the tokens that mark turns and ends."""
+    added = getattr(tokenizer, "added_tokens_decoder", {})
+    marked = [str(token) for token in added.values() if getattr(token, "special", False)]
+    return tuple(dict.fromkeys([*map(str, tokenizer.all_special_tokens), *marked]))
 
 
 def _ended(completion: list[int], tokenizer: Any) -> list[int]:  # noqa: ANN401
@@ -122,14 +149,14 @@ def _ended(completion: list[int], tokenizer: Any) -> list[int]:  # noqa: ANN401
     for index in range(len(completion) - 1, -1, -1):
         if completion[index] in special:
             return completion[: index + 1]
-        if _decode(tokenizer, completion[index : index + 1]).strip():
+        if decode(tokenizer, completion[index : index + 1]).strip():
             break
     if tokenizer.eos_token_id is None:
         raise TrainingError("tuning.no_end_token")
     return [*completion, int(tokenizer.eos_token_id)]
 
 
-def _same(answer: str, target: str) -> bool:
+def same_text(answer: str, target: str) -> bool:
     """Equal, or equal after what tokenizers and templates commonly do: NFKC and trimmed white space."""
     return answer == target or squeeze(unicodedata.normalize("NFKC", answer)) == squeeze(
         unicodedata.normalize("NFKC", target)
@@ -140,5 +167,6 @@ def _encode(tokenizer: Any, text: str) -> list[int]:  # noqa: ANN401
     return [int(number) for number in tokenizer(text, add_special_tokens=False)["input_ids"]]
 
 
-def _decode(tokenizer: Any, ids: Sequence[int]) -> str:  # noqa: ANN401
+def decode(tokenizer: Any, ids: Sequence[int]) -> str:  # noqa: ANN401
+    """The text of token ids, special tokens included."""
     return str(tokenizer.decode(list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False))

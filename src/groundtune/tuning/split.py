@@ -36,13 +36,15 @@ def split_examples(examples: Sequence[Example], share: float, seed: int = 0) -> 
     """Keep about ``share`` of the examples for scoring, whole groups at a time, the same for the same ``seed``.
 
     An example's group is its ``metadata["document"]``; examples without one are grouped with their near-duplicates
-    (cosine of IDF-weighted terms of the input >= 0.85, so that an instruction which all share does not count).
+    (cosine of IDF-weighted terms of the input >= 0.85, so that an instruction which all share does not count) and with
+    the other parts of their ``metadata["conversation"]``.
     """
     unique, duplicates = _without_repeats(examples)
     documents = {str(e.metadata["document"]) for e in unique if e.metadata.get("document")}
     by_document = len(documents) > 1
     loose = [i for i, e in enumerate(unique) if not (by_document and e.metadata.get("document"))]
-    similar = dict(zip(loose, similar_groups([unique[i].input for i in loose]), strict=True))
+    chats = [str(unique[i].metadata.get("conversation") or "") for i in loose]
+    similar = dict(zip(loose, similar_groups([unique[i].input for i in loose], together=chats), strict=True))
     sourced: dict[str, list[int]] = {}
     others: dict[str, list[int]] = {}
     for index, example in enumerate(unique):
@@ -61,9 +63,10 @@ def split_examples(examples: Sequence[Example], share: float, seed: int = 0) -> 
     )
 
 
-def similar_groups(texts: Sequence[str], threshold: float = SIMILAR) -> list[int]:
+def similar_groups(texts: Sequence[str], threshold: float = SIMILAR, together: Sequence[str] = ()) -> list[int]:
     """A group number per text; texts whose IDF-weighted term cosine reaches ``threshold`` are in one group, and so
-    are texts that are equal after folding (single linkage).
+    are texts that are equal after folding (single linkage) and those with the same name in ``together`` (when given;
+    empty names bind nothing).
     """
     parent = list(range(len(texts)))
 
@@ -76,6 +79,10 @@ def similar_groups(texts: Sequence[str], threshold: float = SIMILAR) -> list[int
     first: dict[str, int] = {}
     for i, text in enumerate(texts):
         parent[root(i)] = root(first.setdefault(squeeze(fold(text)), i))
+    bound: dict[str, int] = {}
+    for i, name in enumerate(together):
+        if name:
+            parent[root(i)] = root(bound.setdefault(name, i))
     matrix = _weights(texts)
     for start in range(0, len(texts), _BLOCK) if matrix is not None else ():
         near = (matrix[start : start + _BLOCK] @ matrix.T).tocoo()

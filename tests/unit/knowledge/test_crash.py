@@ -12,13 +12,15 @@ from groundtune.knowledge.base import KnowledgeBase
 
 CHILD = """
 import sys
+import time
 from groundtune.knowledge.base import KnowledgeBase
 kb = KnowledgeBase.open(sys.argv[1])
 original = kb._store.apply
-def apply(entries, deleted=()):
-    found = original(entries, deleted)
+def apply(entries, deleted=(), packed=None):
+    found = original(entries, deleted, packed)
     for entry in entries:
         print(entry.document.id, entry.document.version, flush=True)
+    time.sleep(0.1)
     return found
 kb._store.apply = apply
 kb.sync([sys.argv[2]])

@@ -12,10 +12,30 @@ DRIFTS = {
     "chunks heading": ["UPDATE chunks SET heading = 'wrong' WHERE document_id = 'a' AND ordinal = 0"],
     "chunks stray": ["UPDATE chunks SET document_id = 'ghost', ordinal = 9 WHERE document_id = 'a' AND ordinal = 0"],
     "terms": ["UPDATE chunks SET body_terms = 'nonsense' WHERE document_id = 'a'"],
-    "lexical": ["INSERT INTO lexical (lexical) VALUES ('delete-all')"],
-    "vectors": ["DELETE FROM vectors WHERE chunk = (SELECT min(chunk) FROM vectors)"],
+    "lexical": ["DELETE FROM postings"],
+    "lexical one term": ["DELETE FROM postings WHERE term = 'alpha'"],
+    "lexical count": ["UPDATE postings SET packed = x'05000000' WHERE term = 'alpha'"],
+    "lexical torn": ["UPDATE postings SET packed = x'050000' WHERE term = 'alpha'"],
+    "lexical place": ["UPDATE postings SET packed = x'02090000' WHERE term = 'alpha'"],
+    "lexical term": ["UPDATE postings SET term = 'omega' WHERE term = 'alpha'"],
+    "lexical strays": ["INSERT INTO postings VALUES (99, 'alpha', x'02000000')"],
+    "lexical segment": ["DELETE FROM segments WHERE id = (SELECT max(id) FROM segments)"],
+    "lexical rows": ["UPDATE segments SET rows = rows || rows"],
+    "lexical twice": [
+        "UPDATE segments SET rows = CAST(rows || rows AS BLOB), lengths = CAST(lengths || lengths AS BLOB)"
+    ],
+    "lexical lengths": ["UPDATE segments SET lengths = zeroblob(length(lengths))"],
+    "lexical grave": ["INSERT INTO graves (chunk) SELECT rowid FROM chunks LIMIT 1"],
+    "vectors": ["DELETE FROM vectors WHERE key = (SELECT min(key) FROM vectors)"],
     "vectors all": ["DELETE FROM vectors"],
-    "vectors stray": ["INSERT INTO vectors VALUES (9999, zeroblob(256))"],
+    "vectors stray": ["INSERT INTO vectors (key, vector) VALUES ((1 << 40) | 9999, zeroblob(1024))"],
+    "vectors space": ["INSERT INTO vectors (key, vector) SELECT (7 << 40) | rowid, zeroblob(1024) FROM chunks"],
+    "vectors short": ["UPDATE vectors SET vector = zeroblob(512) WHERE key = (SELECT min(key) FROM vectors)"],
+    "vectors nan": ["UPDATE vectors SET vector = CAST(substr(vector, 5) || x'0000c07f' AS BLOB)"],
+    "vectors spaces": ["DELETE FROM spaces"],
+    "manifest": ["DELETE FROM documents WHERE id = 'a'"],
+    "manifest metadata": ["UPDATE documents SET metadata = '{\"title\": \"wrong\"}' WHERE id = 'a'"],
+    "manifest source": ["INSERT INTO sources VALUES ('ghost', 'docs', 'x')"],
 }
 
 
