@@ -14,7 +14,9 @@ def command(state: State) -> None:
     """Nothing is downloaded and no key is shown."""
     found = list_models()
     chosen = suggest(found, this_machine())
-    heads = tuple(say(f"cli.models.{head}") for head in ("spec", "kind", "size", "languages", "licence", "state", "good_for"))
+    heads = tuple(
+        say(f"cli.models.{head}") for head in ("spec", "kind", "size", "languages", "licence", "state", "good_for")
+    )
     table = columns(heads, [_row(model) for model in found])
     state.emit({"models": found, "suggestion": chosen}, f"{table}\n\n{_advice(chosen)}")
 

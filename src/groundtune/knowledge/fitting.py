@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Generic, TypeVar
-
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from groundtune.errors import ModelRefused
 from groundtune.text.prompts import Shown

@@ -156,7 +156,7 @@ def encode(text: str, limit: int = 100_000) -> Encoded:
     stops = np.array([span.end for span in sentence_spans(text)] or [0], dtype=np.int64)
     return Encoded(
         begin, np.array(ends, dtype=np.int64), ids, key.astype(np.int64), stem.astype(np.int64),
-        bigram.astype(np.int64), table[:, 5].astype(np.float32) / 100, single,
+        bigram.astype(np.int64), table[:, 5].astype(np.float32) / np.float32(100), single,
         np.searchsorted(stops, begin, side="right"),
     )  # fmt: skip
 

@@ -20,7 +20,7 @@ _READ = re.compile(
     f"[{HAN}{KANA}\u0041-\u024f\uff21-\uff3a\uff41-\uff5a]"
 )  # scripts that the built-in models have seen
 _SIMPLIFIED = re.compile(
-    "[们这为国说对时会过发还进个么没东车门问间见觉让应该实现样经给变级组织线练总结续维护单据标准备导师电脑网络软开关]"
+    "[们这为国说对时会过发还进个么没东车门问间见觉让应该实现样经给变级组织线练总结续维护单标备导师电脑网络软开关]"
 )
 
 
