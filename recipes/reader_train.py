@@ -184,7 +184,7 @@ class Training:
         named = [(n, p) for n, p in net.named_parameters() if n != "embed.weight"]
         self.masters = [p.detach().clone() for _, p in named]
         self.names = [n for n, _ in named]
-        for n, p in named:
+        for _, p in named:
             p.data = p.data.bfloat16()
         self.params = [p for _, p in named]
         pairs = list(zip(self.names, self.masters, strict=True))

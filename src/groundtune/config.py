@@ -14,7 +14,12 @@ from groundtune.messages import say
 from groundtune.types import Unsupported
 
 UNSUPPORTED = get_args(Unsupported)
-APPROACHES = ("prompt", "few-shot", "rag", "finetune", "rag+finetune")
+APPROACHES = ("prompt", "few-shot", "long-context", "rag", "finetune", "rag+finetune")
+# Long context is measured when asked for: a whole corpus in every prompt is slow on a laptop and dear elsewhere.
+MEASURED = ("prompt", "few-shot", "rag", "finetune", "rag+finetune")
+CONSTRAINED = "+constrained"
+BROUGHT = ("python", "langchain", "llamaindex", "url")
+SHOT_CHOICES = ("fixed", "nearest")
 
 
 _WEB = ("http://", "https://")
@@ -103,15 +108,21 @@ class TuningSection:
 
 @dataclass(frozen=True)
 class CompareSection:
-    """What is measured. ``shots`` examples go into a few-shot prompt; ``held_out`` of the examples are kept for
-    scoring; 0 ``max_questions`` means all.
+    """What is measured. ``shots`` examples go into a few-shot prompt, ``fixed`` or the ``nearest`` to each question;
+    ``constrained``: decoding keeps to the schema; ``window`` in tokens, 0: as the model says; ``held_out`` of the
+    examples are kept for scoring; 0 ``max_questions`` means all; ``requests_per_minute`` 0: no limit.
     """
 
-    approaches: tuple[str, ...] = APPROACHES
+    approaches: tuple[str, ...] = MEASURED
     shots: int = 3
+    shot_choice: str = "fixed"
+    constrained: bool = False
+    window: int = 0
     held_out: float = 0.15
     max_questions: int = 0
     max_answer_tokens: int = 96
+    requests_per_minute: float = 0.0
+    counterfactual: bool = False
     seed: int = 0
 
 
@@ -244,15 +255,28 @@ def parse(table: dict[str, Any], folder: Path, problems: list[str]) -> Config:
         sections[name] = _section(hints[name], name, values, problems)
     config = Config(**sections, folder=folder)
     for approach in config.compare.approaches:
-        if approach not in APPROACHES:
-            choices = ", ".join(APPROACHES)
+        if not is_approach(approach):
+            choices = ", ".join((*APPROACHES, *(f"{kind}:…" for kind in BROUGHT)))
             problems.append(
                 say("core.config_choice", section="compare", key="approaches", value=approach, choices=choices)
             )
+    if config.compare.shot_choice not in SHOT_CHOICES:
+        choices, value = ", ".join(SHOT_CHOICES), config.compare.shot_choice
+        problems.append(say("core.config_choice", section="compare", key="shot_choice", value=value, choices=choices))
     if config.answers.unsupported not in UNSUPPORTED:
         choices, value = ", ".join(UNSUPPORTED), config.answers.unsupported
         problems.append(say("core.config_choice", section="answers", key="unsupported", value=value, choices=choices))
     return config
+
+
+def is_brought(name: str) -> bool:
+    """True for an approach of the user's own: ``python:…``, ``langchain:…``, ``llamaindex:…`` or ``url:…``."""
+    return ":" in name and name.partition(":")[0] in BROUGHT
+
+
+def is_approach(name: str) -> bool:
+    """True for a known approach, also with ``+constrained``, and for one that the user brings."""
+    return name.removesuffix(CONSTRAINED) in APPROACHES or is_brought(name)
 
 
 def _section(kind: Any, name: str, values: dict[str, Any], problems: list[str]) -> Any:  # noqa: ANN401

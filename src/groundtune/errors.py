@@ -7,9 +7,11 @@ GroundtuneError            exit 1, kind "error"
 │   ├── DataError          kind "data": documents, questions.jsonl, examples.jsonl
 │   └── SpecError          kind "spec": an unknown provider or name
 ├── MissingExtra           exit 2, kind "missing_extra": an optional package is not installed
+├── ApproachFailed         exit 1, kind "error": code that the user brought into a comparison raised
 ├── ModelError             exit 1, kind "model"
 │   ├── ModelUnreachable   kind "model_unreachable": network, server, key
 │   └── ModelRefused       kind "model_refused": the provider said no (limits, content, schema)
+├── CannotRun              exit 1, kind "error": an approach that cannot be measured on this project
 ├── StoreError             exit 1, kind "store": the knowledge base cannot be opened, written or is damaged
 └── TrainingError          exit 1, kind "training"
 """
@@ -91,6 +93,14 @@ class ModelRefused(ModelError):
     """The provider said no."""
 
     kind = "model_refused"
+
+
+class ApproachFailed(GroundtuneError):
+    """Code that the user brought into a comparison raised: the harness's side, never a wrong answer."""
+
+
+class CannotRun(GroundtuneError):
+    """An approach cannot be measured on this project; a comparison goes on without it."""
 
 
 class StoreError(GroundtuneError):

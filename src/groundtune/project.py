@@ -258,7 +258,7 @@ class Project:
         """One approach, ready to answer: with the promoted adapter (``groundtune adapters promote``), else with what was
         trained by ``compare`` or ``tune`` for the same data.
         """
-        from groundtune.measure.run import needs_of
+        from groundtune.measure.needs import needs_of
 
         path = self.config.path(self.config.project.examples)
         # without an instruction in the settings the examples hold the system prompt
@@ -290,13 +290,14 @@ class Project:
         serving: bool = False,
     ) -> Approach:
         """``serving`` takes the promoted adapter of the approach, when there is one, instead of training."""
+        from groundtune.approaches.opening import open_approach
         from groundtune.approaches.setting import make_setting
         from groundtune.tuning.service import promoted
 
         setting = make_setting(self.config, self.kb, progress=progress)
         trainer = promoted(setting.adapters, name) if serving else None
         options = {"trainer": trainer} if trainer is not None else {}
-        approach: Approach = registry.resolve("approach", name)(setting, **options)
+        approach = open_approach(name, setting, **options)
         approach.fit(self.documents(), examples)
         return approach
 

@@ -33,6 +33,7 @@ _BUILT_IN: dict[str, dict[str, str]] = {
     "approach": {
         "prompt": "groundtune.approaches.prompt:Prompt",
         "few-shot": "groundtune.approaches.fewshot:FewShot",
+        "long-context": "groundtune.approaches.longcontext:LongContext",
         "rag": "groundtune.approaches.rag:Rag",
         "finetune": "groundtune.approaches.finetune:FineTune",
         "rag+finetune": "groundtune.approaches.hybrid:RagFineTune",

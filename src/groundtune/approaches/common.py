@@ -106,7 +106,7 @@ def ask(
     turns = [turn for shot in shots for turn in (Message("user", shot.input), Message("assistant", shot.target))]
     messages = (Message("system", system), *turns, Message("user", neutralise(text)))
     settings = setting.config.compare
-    wrote = model.generate(messages, max_tokens=settings.max_answer_tokens, seed=settings.seed)
+    wrote = model.generate(messages, max_tokens=settings.max_answer_tokens, seed=settings.seed, schema=setting.schema)
     field = setting.config.format.answer_field
     return Answer(
         text=wrote.text,

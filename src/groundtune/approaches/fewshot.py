@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 
 from groundtune.approaches.common import ask, system_prompt, unanswerable
 from groundtune.approaches.setting import Setting
@@ -12,29 +13,33 @@ from groundtune.types import Answer, Document, Example, Question
 
 
 class FewShot:
-    """The base model with ``compare.shots`` examples as finished turns; with ``nearest`` those most like the question."""
+    """The base model with ``compare.shots`` examples as finished turns; with ``compare.shot_choice`` ``nearest`` those
+    most like the question.
+    """
 
     name = "few-shot"
 
-    def __init__(self, setting: Setting, *, nearest: bool = False) -> None:
+    def __init__(self, setting: Setting) -> None:
         self._setting = setting
-        self._nearest = nearest
         self._system = system_prompt(setting.config)
-        self._examples: tuple[Example, ...] = ()
+        self._indexed: tuple[tuple[Example, frozenset[str]], ...] = ()
         self.shots: tuple[Example, ...] = ()
 
     def fit(self, documents: Sequence[Document], examples: Sequence[Example]) -> None:
         """Choose the shots from the training examples."""
         config = self._setting.config
         self._system = system_prompt(config, examples)
-        self._examples = tuple(examples)
+        if config.compare.shot_choice == "nearest":
+            self._indexed = tuple(
+                (example, frozenset(search_terms(example.input))) for example in of_usual_size(examples)
+            )
         self.shots = choose_shots(
             examples, config.compare.shots, seed=config.compare.seed, field=config.format.answer_field
         )
 
     def answer(self, question: Question) -> Answer:
         """One call to the base model with the shots before the question."""
-        shots = nearest_shots(self._examples, question.text, len(self.shots)) if self._nearest else self.shots
+        shots = nearest_shots(self._indexed, question.text, len(self.shots)) if self._indexed else self.shots
         return ask(self._setting, self._setting.open_model(None), self._system, question.text, shots)
 
 
@@ -45,8 +50,7 @@ def choose_shots(examples: Sequence[Example], k: int, *, seed: int, field: str) 
     """
     if k <= 0 or not examples:
         return ()
-    sizes = sorted(_size(example) for example in examples)
-    pool = [example for example in examples if _size(example) <= 2 * sizes[len(sizes) // 2]]
+    pool = of_usual_size(examples)
     random.Random(seed).shuffle(pool)
     refusals = [example for example in pool if unanswerable(example, field)]
     answers = [example for example in pool if not unanswerable(example, field)]
@@ -55,11 +59,19 @@ def choose_shots(examples: Sequence[Example], k: int, *, seed: int, field: str) 
     return (*chosen, *refusals[:1]) if kept else tuple(chosen)
 
 
-def nearest_shots(examples: Sequence[Example], text: str, k: int) -> tuple[Example, ...]:
-    """The ``k`` examples whose inputs share the most terms with ``text``, the most alike last (next to the question)."""
+def nearest_shots(indexed: Sequence[tuple[Example, frozenset[str]]], text: str, k: int) -> tuple[Example, ...]:
+    """The ``k`` examples whose inputs share the most terms with ``text``, the most alike last (next to the question).
+    ``indexed`` are examples with the search terms of their inputs.
+    """
     asked = set(search_terms(text))
-    ranked = sorted(examples, key=lambda example: -_overlap(asked, set(search_terms(example.input))))
-    return tuple(reversed(ranked[:k]))
+    ranked = sorted(indexed, key=lambda pair: -_overlap(asked, pair[1]))
+    return tuple(example for example, _ in reversed(ranked[:k]))
+
+
+def of_usual_size(examples: Sequence[Example]) -> list[Example]:
+    """Examples of at most twice the median length."""
+    sizes = sorted(_size(example) for example in examples)
+    return [example for example in examples if _size(example) <= 2 * sizes[len(sizes) // 2]]
 
 
 def _spread(pool: Sequence[Example], k: int) -> list[Example]:
@@ -75,7 +87,7 @@ def _spread(pool: Sequence[Example], k: int) -> list[Example]:
     return chosen
 
 
-def _overlap(a: set[str], b: set[str]) -> float:
+def _overlap(a: AbstractSet[str], b: AbstractSet[str]) -> float:
     return len(a & b) / len(a | b) if a | b else 0.0
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from groundtune import registry
 from groundtune.config import Config
+from groundtune.errors import DataError
 from groundtune.knowledge.base import KnowledgeBase
 from groundtune.ports import Model, Reader
 from groundtune.tuning.plan import Progress
@@ -20,7 +23,8 @@ ADAPTERS = "adapters"
 @dataclass(frozen=True)
 class Setting:
     """One project as the approaches see it. ``open_model`` takes the path of an adapter, or None for the base model;
-    ``run_folder`` holds what is trained (``adapters/``); ``progress`` is told about training.
+    ``run_folder`` holds what is trained (``adapters/``); ``progress`` is told about training;
+    ``schema`` is what decoding must keep to, None when it is free.
     """
 
     config: Config
@@ -29,6 +33,7 @@ class Setting:
     run_folder: Path
     open_model: Callable[[str | None], Model]
     progress: Callable[[Progress], None] | None = None
+    schema: Mapping[str, Any] | None = None
 
     @property
     def adapters(self) -> Path:
@@ -55,3 +60,17 @@ def make_setting(
 
     reader = registry.load("reader", config.models.reader) if config.models.reader else None
     return Setting(config, knowledge, reader, run_folder or config.state, open_model, progress)
+
+
+def load_schema(config: Config) -> Mapping[str, Any] | None:
+    """The JSON Schema of the house format, None when there is none. Raises ``DataError`` when it cannot be read."""
+    if not config.format.schema:
+        return None
+    path = config.path(config.format.schema)
+    try:
+        schema = json.loads(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise DataError("core.file_missing", path=path) from error
+    except (ValueError, RecursionError) as error:
+        raise DataError("approaches.schema_broken", path=path, reason=error) from error
+    return schema if isinstance(schema, dict) else None

@@ -8,13 +8,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from groundtune import parallel
-from groundtune.errors import ModelError, ModelUnreachable
+from groundtune.errors import ApproachFailed, ModelError, ModelUnreachable
 from groundtune.measure.cache import AnswerCache
 from groundtune.measure.items import Item
+from groundtune.measure.limits import Limits, Meter
 from groundtune.ports import Approach
 from groundtune.types import Answer
 
-GIVE_UP_AFTER = 5  # items in a row that could not reach the model: the rest would not either
+GIVE_UP_AFTER = 5  # items in a row that could not reach the model, or code of the user that raised: so would the rest
 
 
 @dataclass(frozen=True)
@@ -35,11 +36,16 @@ Listener = Callable[[Progress], None]
 
 @dataclass(frozen=True)
 class Outcome:
-    """One item's answer, or the sentence of the error that took its place."""
+    """One item's answer, or the sentence of the error that took its place; neither: it was not asked."""
 
     item: Item
     answer: Answer | None = None
     error: str = ""
+
+    @property
+    def asked(self) -> bool:
+        """Whether the item counts."""
+        return self.answer is not None or bool(self.error)
 
 
 def silent(progress: Progress) -> None:
@@ -48,7 +54,7 @@ def silent(progress: Progress) -> None:
 
 class Asking:
     """Answers items with one approach. ``key`` gives an item's cache key; with ``refresh`` stored answers are ignored
-    (and replaced).
+    (and replaced). ``meter`` says when to stop asking; ``name`` and ``model`` are what progress and prices go by.
     """
 
     def __init__(
@@ -60,6 +66,9 @@ class Asking:
         listener: Listener = silent,
         refresh: bool = False,
         workers: int = 1,
+        meter: Meter | None = None,
+        name: str = "",
+        model: str = "",
     ) -> None:
         self._approach = approach
         self._cache = cache
@@ -67,22 +76,27 @@ class Asking:
         self._listener = listener
         self._refresh = refresh
         self._workers = workers
+        self._meter = meter or Meter(Limits())
+        self._name = name or approach.name
+        self._model = model
         self._lock = threading.Lock()
         self._unreached: list[ModelUnreachable] = []
+        self._raised = 0
+        self.stopped = ""  # the sentence of the error after which the rest was not asked
         self._asked = 0
         self._spent = 0.0
 
     def run(self, items: Sequence[Item]) -> list[Outcome]:
         """Outcomes in the order of the items. Raises ``ModelUnreachable`` when five in a row (or all of fewer) could
-        not reach the model; what was answered before is kept.
+        not reach the model; what was answered before is kept. When code of the user raises five times in a row the rest
+        is not asked.
         """
         outcomes: list[Outcome] = []
         for outcome in parallel.map(self._one, items, workers=self._workers):
             outcomes.append(outcome)
             left = len(items) - len(outcomes)
             seconds = left * self._spent / self._asked / self._workers if self._asked else None
-            name = self._approach.name
-            self._listener(Progress("answer", name, len(outcomes), len(items), 0.0 if not left else seconds))
+            self._listener(Progress("answer", self._name, len(outcomes), len(items), 0.0 if not left else seconds))
         if items and len(self._unreached) == len(items):
             raise self._unreached[-1]
         return outcomes
@@ -92,18 +106,32 @@ class Asking:
         stored = None if self._refresh else self._cache.get(key)
         if stored is not None:
             return Outcome(item, stored)
+        if self.stopped or self._meter.exhausted:
+            return Outcome(item)
+        self._meter.wait()
         started = time.perf_counter()
         try:
             answer = self._approach.answer(item.question)
+        except ApproachFailed as error:
+            self._broke(error)
+            return Outcome(item, error=error.sentence())
         except ModelError as error:
             self._failed(error)
             return Outcome(item, error=error.sentence())
         self._cache.put(key, answer)
+        self._meter.add(self._model, answer.usage)
         with self._lock:
             self._unreached.clear()
+            self._raised = 0
             self._asked += 1
             self._spent += time.perf_counter() - started
         return Outcome(item, answer)
+
+    def _broke(self, error: ApproachFailed) -> None:
+        with self._lock:
+            self._raised += 1
+            if self._raised >= GIVE_UP_AFTER:
+                self.stopped = error.sentence()
 
     def _failed(self, error: ModelError) -> None:
         with self._lock:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from groundtune.measure.results import ApproachResult, Contrast
@@ -17,6 +17,7 @@ from groundtune.measure.stats import (
 
 DECLARED = ("success", "answer_f1", "format_valid")
 REFERENCE = "rag"
+AT = " @ "  # stands before the model in the name of a row of a further model
 
 
 @dataclass(frozen=True)
@@ -76,12 +77,22 @@ def best_by_success(results: Sequence[ApproachResult]) -> ApproachResult | None:
 
 
 def _declared_pairs(ran: Sequence[ApproachResult]) -> list[tuple[ApproachResult, ApproachResult]]:
-    rag = next((result for result in ran if result.name == REFERENCE), None)
+    named = {result.name: result for result in ran}
+    rag = named.get(REFERENCE)
     best = best_by_success(ran)
-    pairs = [(other, rag) for other in ran if rag is not None and other is not rag]
+    pairs = [(other, rag) for other in ran if rag is not None and other is not rag and AT not in other.name]
+    pairs += [(other, own) for other in ran if (own := _reference(other.name, named)) is not None]
     if best is not None and best is not rag:
         pairs += [(best, other) for other in ran if other is not best and other is not rag]
     return pairs
+
+
+def _reference(name: str, named: Mapping[str, ApproachResult]) -> ApproachResult | None:
+    """What a row of a further model is held against: RAG with that model, and RAG itself against the first model's."""
+    approach, at, model = name.partition(AT)
+    if not at:
+        return None
+    return named.get(REFERENCE) if approach == REFERENCE else named.get(f"{REFERENCE}{AT}{model}")
 
 
 def _pairs(a: ApproachResult, b: ApproachResult, metric: str) -> _Pairs:

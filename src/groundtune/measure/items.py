@@ -114,6 +114,7 @@ def score_item(item: Item, answer: Answer, rubric: Rubric, *, retrieves: bool) -
         evidence_shown=shown,
         input_tokens=answer.usage.input_tokens,
         output_tokens=answer.usage.output_tokens,
+        cached_tokens=answer.usage.cached_tokens,
         seconds=answer.seconds,
         label=attribute(facts) if labelled or success else "",
     )

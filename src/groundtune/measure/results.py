@@ -64,6 +64,7 @@ class ItemResult:
     evidence_shown: bool | None = None
     input_tokens: int = 0
     output_tokens: int = 0
+    cached_tokens: int = 0
     seconds: float = 0.0
     label: str = ""
     error: str = ""
@@ -72,7 +73,9 @@ class ItemResult:
 @dataclass(frozen=True)
 class ApproachResult:
     """All items of one approach. ``skipped`` says why it was not run (then there are no items).
-    ``retrieved_tokens`` is the mean number of prompt tokens that retrieval added; ``labels`` counts failure labels.
+    ``retrieved_tokens`` is the mean number of prompt tokens that retrieval added, ``cached_tokens`` of those that came
+    from a prompt cache; ``labels`` counts failure labels; ``missing`` items were not asked (a budget, or errors of an
+    approach that the user brought).
     """
 
     name: str
@@ -83,8 +86,10 @@ class ApproachResult:
     input_tokens: float = 0.0
     output_tokens: float = 0.0
     retrieved_tokens: float = 0.0
+    cached_tokens: float = 0.0
     fit_seconds: float = 0.0
     errors: int = 0
+    missing: int = 0
     labels: Mapping[str, int] = field(default_factory=dict)
     items: tuple[ItemResult, ...] = ()
     skipped: str = ""

@@ -6,90 +6,82 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from importlib import metadata
+from itertools import groupby
 from pathlib import Path
 
-from groundtune import registry
+from groundtune.approaches.opening import open_approach
 from groundtune.approaches.setting import Setting, make_setting
-from groundtune.config import Config
-from groundtune.errors import ConfigError, MissingExtra, ModelRefused, TrainingError
+from groundtune.config import CONSTRAINED, Config, is_brought
+from groundtune.errors import CannotRun, MissingExtra, ModelRefused, ModelUnreachable, TrainingError
 from groundtune.files import write_whole
-from groundtune.measure.answering import Asking, Listener, Progress, silent
-from groundtune.measure.cache import AnswerCache, cache_key
+from groundtune.measure.answering import Asking, Listener, Outcome, Progress, silent
+from groundtune.measure.cache import AnswerCache
 from groundtune.measure.contrasts import declared_contrasts
-from groundtune.measure.items import Item, Rubric, failed_item, score_item
+from groundtune.measure.items import Rubric, failed_item, score_item
+from groundtune.measure.limits import Limits, Meter
+from groundtune.measure.needs import Needs, answer_key, missing_for, needs_of, package_version
 from groundtune.measure.plan import Plan, make_plan
-from groundtune.measure.results import ApproachResult, Report
+from groundtune.measure.results import ApproachResult, ItemResult, Report
 from groundtune.measure.retrieval import EvidenceRank, evidence_rank, recall_table
+from groundtune.measure.rows import Row, rows_of
 from groundtune.measure.style import style_reference
 from groundtune.measure.summary import shown_table, summarise
 from groundtune.messages import say
 from groundtune.ports import Approach
-from groundtune.tuning.base import base_digest
-from groundtune.tuning.data import MINIMUM_EXAMPLES
 from groundtune.tuning.plan import Progress as TrainingProgress
-from groundtune.types import digest
 
 CACHE = ("runs", "cache.sqlite")
 
 
 @dataclass(frozen=True)
-class Needs:
-    """What an approach uses: decides when it is skipped and what its answers' cache keys cover."""
-
-    retrieves: bool = True
-    examples: int = 0
-    trains: bool = False
-
-
-_NEEDS = {
-    "prompt": Needs(retrieves=False),
-    "few-shot": Needs(retrieves=False, examples=1),
-    "rag": Needs(),
-    "finetune": Needs(retrieves=False, examples=MINIMUM_EXAMPLES, trains=True),
-    "rag+finetune": Needs(examples=MINIMUM_EXAMPLES, trains=True),
-}
-
-
-@dataclass(frozen=True)
 class Bench:
-    """One comparison at work."""
+    """One comparison at work. ``several``: more than one base model, so that one that is not there stops its rows only."""
 
     config: Config
     plan: Plan
-    setting: Setting
     rubric: Rubric
     cache: AnswerCache
     listener: Listener
     refresh: bool
     workers: int
+    meter: Meter
+    several: bool = False
 
 
 def compare(
     config: Config,
     *,
     approaches: Sequence[str] | None = None,
+    models: Sequence[str] = (),
     progress: Listener | None = None,
     refresh: bool = False,
     workers: int = 1,
+    limits: Limits | None = None,
 ) -> Report:
-    """Measure ``approaches`` (default: those of the configuration) on the project's held-out questions and examples.
+    """Measure ``approaches`` (default: those of the configuration) on the project's held-out questions and examples, with
+    each of ``models`` (default: the base model of the configuration).
 
-    Every answer is kept on disk as it comes, so calling this again after an interruption goes on; ``refresh`` asks
-    everything anew. ``workers`` answers run at once (latency is then that of a busy machine). Raises ``DataError`` or
-    ``ConfigError`` for wrong input, ``ModelUnreachable`` when a model cannot be reached at all. An approach that cannot
-    run here is in the report with the reason in ``skipped``.
+    Every answer is kept on disk as it comes, so calling this again after an interruption, or after ``limits`` were
+    reached, goes on; ``refresh`` asks everything anew. ``workers`` answers run at once (latency is then that of a busy
+    machine). Raises ``DataError`` or ``ConfigError`` for wrong input, ``ModelUnreachable`` when the only model cannot be
+    reached at all. An approach that cannot run here is in the report with the reason in ``skipped``.
     """
     listener = progress or silent
-    names = _names(config, approaches)
+    rows = rows_of(config, approaches, models)
+    _check_brought(rows)
     listener(Progress("index"))
     plan = make_plan(config)
     with plan.kb, AnswerCache(config.state.joinpath(*CACHE)) as cache:
         ranks = _ranks(plan, listener)
-        setting = make_setting(config, plan.kb)
-        bench = Bench(config, plan, setting, _rubric(config, plan, ranks), cache, listener, refresh, max(1, workers))
-        results = tuple(_measure(bench, name) for name in names)
-    return _report(bench, results, ranks)
+        meter = Meter(limits or Limits(), config.compare.requests_per_minute)
+        rubric, several = make_rubric(config, plan, ranks), len({row.model for row in rows}) > 1
+        bench = Bench(config, plan, rubric, cache, listener, refresh, max(1, workers), meter, several)
+        results: list[ApproachResult] = []
+        for _, group in groupby(rows, key=lambda row: row.model):
+            own = list(group)
+            setting = make_setting(own[0].config, plan.kb)
+            results += [_measure(bench, row, setting) for row in own]
+    return _report(bench, rows, tuple(results), ranks)
 
 
 def write_report_json(report: Report, path: str | Path) -> Path:
@@ -99,23 +91,17 @@ def write_report_json(report: Report, path: str | Path) -> Path:
     return target
 
 
-def needs_of(name: str) -> Needs:
-    """What an approach uses; a plugin is taken to retrieve and to use the examples if there are any."""
-    return _NEEDS.get(name, Needs())
+def _check_brought(rows: Sequence[Row]) -> None:
+    """Load what the user brings before anything is asked, so that a wrong name costs nothing."""
+    if any(is_brought(row.approach) for row in rows):
+        from groundtune.approaches.brought import check_brought
+
+        for row in rows:
+            check_brought(row.approach, row.config.folder)
 
 
-def _names(config: Config, approaches: Sequence[str] | None) -> tuple[str, ...]:
-    names = tuple(dict.fromkeys(approaches if approaches is not None else config.compare.approaches))
-    known = registry.providers("approach")
-    for name in names:
-        if name not in known:
-            raise ConfigError("measure.unknown_approach", name=name, known=", ".join(known))
-    if not names:
-        raise ConfigError("measure.unknown_approach", name="", known=", ".join(known))
-    return names
-
-
-def _rubric(config: Config, plan: Plan, ranks: Mapping[str, EvidenceRank]) -> Rubric:
+def make_rubric(config: Config, plan: Plan, ranks: Mapping[str, EvidenceRank]) -> Rubric:
+    """What the answers of a plan are scored by."""
     return Rubric(
         house=plan.house,
         texts=plan.texts,
@@ -138,93 +124,91 @@ def _ranks(plan: Plan, listener: Listener) -> dict[str, EvidenceRank]:
     return ranks
 
 
-def _measure(bench: Bench, name: str) -> ApproachResult:
-    needs = needs_of(name)
-    model = bench.config.models.base
+def _measure(bench: Bench, row: Row, setting: Setting) -> ApproachResult:
+    needs = needs_of(row.approach)
     reason = missing_for(bench.plan, needs)
+    if not reason and needs.trains and bench.meter.exhausted:
+        reason = say("measure.no_budget")
     if reason:
-        return ApproachResult(name, model, skipped=reason)
-    bench.listener(Progress("fit", name))
+        return ApproachResult(row.name, row.model, skipped=reason)
+    bench.listener(Progress("fit", row.name))
     started = time.perf_counter()
     try:
-        setting = replace(bench.setting, progress=_training(bench.listener, name))
-        approach: Approach = registry.resolve("approach", name)(setting)
+        approach = open_approach(row.approach, replace(setting, progress=_training(bench.listener, row.name)))
         approach.fit(bench.plan.documents, bench.plan.train)
-    except (TrainingError, MissingExtra, ModelRefused) as error:
-        return ApproachResult(name, model, skipped=error.sentence())
+    except (TrainingError, MissingExtra, ModelRefused, CannotRun) as error:
+        return ApproachResult(row.name, row.model, skipped=error.sentence())
     adapter = getattr(approach, "adapter", None)
     fitted = max(time.perf_counter() - started, float(getattr(adapter, "seconds", 0.0)))
-    key = answer_key(bench.config, bench.plan, name, str(getattr(adapter, "digest", "")))
-    asking = Asking(approach, bench.cache, key, listener=bench.listener, refresh=bench.refresh, workers=bench.workers)
-    outcomes = asking.run(bench.plan.items)
-    items = tuple(
-        score_item(o.item, o.answer, bench.rubric, retrieves=needs.retrieves)
-        if o.answer is not None
-        else failed_item(o.item, o.error)
-        for o in outcomes
+    try:
+        return _answered(bench, row, needs, approach, fitted)
+    except MissingExtra as error:  # what a schema is enforced with is needed by these rows alone
+        if not bench.several and not row.approach.endswith(CONSTRAINED):
+            raise
+        return ApproachResult(row.name, row.model, skipped=error.sentence())
+    except ModelUnreachable as error:
+        if not bench.several and not is_brought(row.approach):
+            raise
+        return ApproachResult(row.name, row.model, skipped=error.sentence())
+
+
+def _answered(bench: Bench, row: Row, needs: Needs, approach: Approach, fitted: float) -> ApproachResult:
+    code = str(getattr(getattr(approach, "adapter", None), "digest", "") or getattr(approach, "digest", ""))
+    model = "" if is_brought(row.approach) else row.model
+    asking = Asking(
+        approach,
+        bench.cache,
+        answer_key(row.config, bench.plan, row.approach, code),
+        listener=bench.listener,
+        refresh=bench.refresh,
+        workers=bench.workers,
+        meter=bench.meter,
+        name=row.name,
+        model=model,
     )
-    answers = [outcome.answer for outcome in outcomes if outcome.answer is not None]
-    instruction, seed = bench.config.format.instruction, bench.config.compare.seed
-    return summarise(name, model, items, answers, fit_seconds=fitted, seed=seed, instruction=instruction)
+    outcomes = asking.run(bench.plan.items)
+    asked = [outcome for outcome in outcomes if outcome.asked]
+    if not any(outcome.answer for outcome in asked) and (asking.stopped or not asked):
+        return ApproachResult(row.name, model, skipped=asking.stopped or say("measure.no_budget"))
+    return summarise(
+        row.name,
+        model,
+        score_outcomes(asked, bench.rubric, needs, approach),
+        [outcome.answer for outcome in asked if outcome.answer is not None],
+        fit_seconds=fitted,
+        seed=row.config.compare.seed,
+        instruction=row.config.format.instruction,
+        missing=len(outcomes) - len(asked),
+    )
+
+
+def score_outcomes(
+    outcomes: Sequence[Outcome], rubric: Rubric, needs: Needs, approach: Approach
+) -> tuple[ItemResult, ...]:
+    """Outcomes as scored items; failed ones are kept apart. An approach that shows every document with every question
+    keeps them beside its answers, in ``corpus``.
+    """
+    corpus = getattr(approach, "corpus", ())
+    retrieves = needs.retrieves or bool(corpus) or any(o.answer and o.answer.context for o in outcomes)
+    scored: list[ItemResult] = []
+    for o in outcomes:
+        if o.answer is None:
+            scored.append(failed_item(o.item, o.error))
+        elif corpus:
+            shown = replace(o.answer, context=corpus)
+            scored.append(replace(score_item(o.item, shown, rubric, retrieves=True), retrieved=()))
+        else:
+            scored.append(score_item(o.item, o.answer, rubric, retrieves=retrieves))
+    return tuple(scored)
 
 
 def _training(listener: Listener, name: str) -> Callable[[TrainingProgress], None]:
     return lambda at: listener(Progress("fit", name, at.step, at.steps, at.seconds_left))
 
 
-def answer_key(config: Config, plan: Plan, name: str, adapter: str) -> Callable[[Item], str]:
-    """Cache keys: everything that an answer of this approach depends on, and nothing else, so that a changed setting
-    asks again exactly what it affects.
-    """
-    needs = needs_of(name)
-    parts: dict[str, object] = {
-        "approach": name,
-        "version": package_version(),
-        "model": config.models.base,
-        "weights": _weights(config.models.base),
-        "format": asdict(config.format),
-        "schema": plan.house.schema,
-        "max_tokens": config.compare.max_answer_tokens,
-        "seed": config.compare.seed,
-        "language": config.project.language,
-        "adapter": adapter,
-    }
-    if needs.retrieves:
-        parts |= {
-            "knowledge": plan.knowledge,
-            "reader": config.models.reader,
-            "reader_weights": _weights(config.models.reader),
-            "embedder": config.models.embedder,
-            "retrieval": asdict(config.retrieval),
-        }
-    if needs.examples or name not in _NEEDS or not config.format.instruction.strip():
-        parts["examples"] = plan.train_digest  # without an instruction the examples' system prompt is used
-    if name == "few-shot" or name not in _NEEDS:
-        parts["shots"] = config.compare.shots
-    if needs.trains or name not in _NEEDS:
-        parts["tuning"] = asdict(config.tuning)
-    return lambda item: cache_key({**parts, "part": item.part, "question": item.question.text})
-
-
-def _weights(spec: str) -> str:
-    """Fingerprint of a local model, so that a model that was replaced is asked again; empty for remote ones."""
-    provider, _, name = spec.partition(":")
-    if provider == "builtin":
-        card = Path(__file__).parent.parent / "builtin" / name / "card.json"
-        return digest(card.read_text(encoding="utf-8")) if card.is_file() else ""
-    return base_digest(name) if provider == "hf" else ""
-
-
-def missing_for(plan: Plan, needs: Needs) -> str:
-    """Why an approach cannot run on this project; empty when it can."""
-    if needs.retrieves and not plan.documents:
-        return say("measure.no_documents")
-    if len(plan.train) < needs.examples:
-        return say("measure.few_examples", count=len(plan.train), minimum=needs.examples)
-    return ""
-
-
-def _report(bench: Bench, results: tuple[ApproachResult, ...], ranks: Mapping[str, EvidenceRank]) -> Report:
+def _report(
+    bench: Bench, rows: Sequence[Row], results: tuple[ApproachResult, ...], ranks: Mapping[str, EvidenceRank]
+) -> Report:
     config, plan = bench.config, bench.plan
     asked = [item for item in plan.items if item.part == "question"]
     ranked = [ranks[item.key] for item in asked if item.key in ranks and item.question.answerable]
@@ -233,7 +217,7 @@ def _report(bench: Bench, results: tuple[ApproachResult, ...], ranks: Mapping[st
         language=config.project.language,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         version=package_version(),
-        base_model=config.models.base,
+        base_model=rows[0].model,
         reader=config.models.reader,
         questions=len(asked),
         unanswerable=sum(not item.question.answerable for item in asked),
@@ -243,10 +227,19 @@ def _report(bench: Bench, results: tuple[ApproachResult, ...], ranks: Mapping[st
         approaches=results,
         contrasts=declared_contrasts(results, seed=config.compare.seed),
         retrieval=recall_table(ranked, config.retrieval.k) | shown_table(results),
-        settings=_settings(config),
-        notes=(*plan.notes, *_identical(results)),
+        settings=_settings(config) | {"spent_dollars": bench.meter.dollars},
+        notes=(*plan.notes, *_notes(rows, results), *_identical(results)),
         data_digest=plan.data_digest,
     )
+
+
+def _notes(rows: Sequence[Row], results: Sequence[ApproachResult]) -> list[str]:
+    notes: list[str] = []
+    models = list(dict.fromkeys(row.model for row in rows))
+    if len(models) > 1:
+        notes.append(say("measure.several_models", first=models[0]))
+    notes += [say("measure.unfinished", name=r.name, count=r.missing) for r in results if r.missing]
+    return notes
 
 
 def _settings(config: Config) -> dict[str, str | int | float | bool]:
@@ -267,11 +260,3 @@ def _identical(results: Sequence[ApproachResult]) -> list[str]:
         for b in names[position + 1 :]
         if outputs[a] == outputs[b]
     ]
-
-
-def package_version() -> str:
-    """Installed version; ``0+source`` when running from a checkout that is not installed."""
-    try:
-        return metadata.version("groundtune")
-    except metadata.PackageNotFoundError:
-        return "0+source"

@@ -19,6 +19,7 @@ def summarise(
     fit_seconds: float,
     seed: int,
     instruction: str = "",
+    missing: int = 0,
 ) -> ApproachResult:
     """Metrics over the items that they apply to; failed items count in ``errors`` only. ``answers`` are those of the
     items that did not fail, in their order; ``instruction`` is the system prompt of every call.
@@ -36,8 +37,10 @@ def summarise(
         retrieved_tokens=_mean(
             [retrieved_tokens(a, instruction + item.question) for a, item in zip(answers, answered, strict=True)]
         ),
+        cached_tokens=_mean([float(item.cached_tokens) for item in answered]),
         fit_seconds=fit_seconds,
         errors=len(items) - len(answered),
+        missing=missing,
         labels=dict(Counter(item.label for item in items if item.label).most_common()),
         items=tuple(items),
     )

@@ -6,7 +6,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from groundtune import registry
+from groundtune.approaches.opening import open_approach
 from groundtune.approaches.setting import make_setting
 from groundtune.config import Config
 from groundtune.errors import ConfigError, DataError
@@ -15,9 +15,10 @@ from groundtune.measure.answering import Asking, Listener, silent
 from groundtune.measure.cache import AnswerCache
 from groundtune.measure.freshness import FreshnessChange, changed_questions, freshness, outcome
 from groundtune.measure.items import read_output
+from groundtune.measure.needs import answer_key, missing_for, needs_of
 from groundtune.measure.plan import Plan, make_plan, open_index, question_item, state_of
 from groundtune.measure.results import Freshness
-from groundtune.measure.run import CACHE, answer_key, missing_for, needs_of
+from groundtune.measure.run import CACHE
 from groundtune.ports import Approach
 
 _DOCUMENTS = "documents"
@@ -46,7 +47,7 @@ def measure_freshness(
     with open_index(staged) as kb:
         _copy(sources[0], stage / _DOCUMENTS)
         kb.sync([stage / _DOCUMENTS])
-        made: Approach = registry.resolve("approach", approach)(make_setting(staged, kb, run_folder=config.state))
+        made = open_approach(approach, make_setting(staged, kb, run_folder=config.state))
         made.fit(plan.documents, plan.train)
         before = _answers(config, _now(plan, kb), made, progress or silent)
         _copy(sources[1], stage / _DOCUMENTS)

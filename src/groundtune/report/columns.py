@@ -71,6 +71,8 @@ def comparison(report: Report, words: Words, cost: CostReport | None = None) -> 
         cells = [metric_cell(a, metric, words) for a in ran]
         columns.append((_head(metric, better, words), cells))
     columns += [(_head(key, "low", words), [make(a, words) for a in ran]) for key, make in _USAGE]
+    if any(a.cached_tokens for a in ran):
+        columns.append((_head("cached", "high", words), [_cached(a, words) for a in ran]))
     if cost is not None:
         columns.append((_head("per_1000", "low", words), [_cost_cell(a, cost, words) for a in ran]))
     columns = [(head, _mark(cells, head.better)) for head, cells in columns if any(c.value is not None for c in cells)]
@@ -131,6 +133,13 @@ def _tokens(result: ApproachResult, words: Words) -> Cell:
 def _cost_cell(result: ApproachResult, cost: CostReport, words: Words) -> Cell:
     found = cost.approach(result.name)
     return Cell(words.money(found.per_1000), "", found.per_1000) if found else Cell(DASH)
+
+
+def _cached(result: ApproachResult, words: Words) -> Cell:
+    if not result.cached_tokens:
+        return Cell(DASH)
+    share = result.cached_tokens / result.input_tokens if result.input_tokens else 0.0
+    return Cell(words.count(result.cached_tokens), words.percent(share), result.cached_tokens)
 
 
 _USAGE: tuple[tuple[str, Callable[[ApproachResult, Words], Cell]], ...] = (("latency", _latency), ("tokens", _tokens))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from groundtune.config import CONSTRAINED
 from groundtune.messages import catalogue, language, resolve, say
 
 DASH = "–"
@@ -36,11 +37,20 @@ class Words:
         return say(key, lang=self.lang) if key in catalogue("en") else name
 
     def approach(self, name: str) -> str:
-        return self.named("approach", name)
+        """``rag+constrained @ model`` in words."""
+        return self._row("approach", name)
 
     def short(self, name: str) -> str:
         """An approach in few letters, for narrow tables."""
-        return self.named("short", name)
+        return self._row("short", name)
+
+    def _row(self, kind: str, name: str) -> str:
+        row, at, model = name.partition(" @ ")
+        plain = row.removesuffix(CONSTRAINED)
+        title = self.named(kind, plain)
+        if plain != row:
+            title = self("with_schema", approach=title)
+        return title + at + model
 
     def metric(self, name: str) -> str:
         return self.named("metric", name)

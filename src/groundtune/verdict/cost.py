@@ -172,7 +172,7 @@ def inputs_from(
         names = [a.name for a in report.approaches if not a.skipped]
     if made.corpus_tokens > 0 and "long-context" not in names:
         names.append("long-context")
-    return replace(made, approaches=tuple(sorted(dict.fromkeys(names), key=SIMPLEST_FIRST.index)))
+    return replace(made, approaches=tuple(name for name in SIMPLEST_FIRST if name in names))
 
 
 def _split(overrides: Mapping[str, float], model: str) -> tuple[dict[str, float], dict[str, float]]:
