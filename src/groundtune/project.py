@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from groundtune.knowledge.labels import FolderRule
     from groundtune.knowledge.site import Link
     from groundtune.measure.answering import Listener
+    from groundtune.measure.limits import Limits
     from groundtune.measure.results import Report
     from groundtune.ports import Approach, Reader
     from groundtune.tuning.plan import Progress
@@ -205,13 +206,19 @@ class Project:
         self,
         approaches: Sequence[str] | None = None,
         *,
+        models: Sequence[str] = (),
         progress: Listener | None = None,
         refresh: bool = False,
+        limits: Limits | None = None,
     ) -> Report:
-        """Measure and keep the report as the latest run. Raises what ``measure.run.compare`` does."""
+        """Measure and keep the report as the latest run: ``models`` instead of the base model, within ``limits``. Raises
+        what ``measure.run.compare`` does.
+        """
         from groundtune.measure.run import compare as measure
 
-        report = measure(self.config, approaches=approaches, progress=progress, refresh=refresh)
+        report = measure(
+            self.config, approaches=approaches, models=models, progress=progress, refresh=refresh, limits=limits
+        )
         documents = self.documents()
         settings = dict(report.settings)
         settings["document_digests"] = json.dumps({d.id: d.version for d in documents}, ensure_ascii=False)

@@ -146,7 +146,9 @@ class Answer:
     """An answer with its checked citations. ``context`` is what the model was shown (empty without retrieval).
 
     ``unsupported`` are the sentences of the text that no citation supports. ``as_of`` is the ISO date whose state of the
-    documents was asked, empty for the current one.
+    documents was asked, empty for the current one. ``omitted`` counts passages that did not fit into the model's window.
+    ``unread`` is the share of letters, in [0, 1], of question and passages in scripts that the built-in model which
+    answered has never seen.
     """
 
     text: str
@@ -161,6 +163,8 @@ class Answer:
     context: tuple[Hit, ...] = ()
     unsupported: tuple[Span, ...] = ()
     as_of: str = ""
+    omitted: int = 0
+    unread: float = 0.0
 
     @property
     def stale(self) -> bool:

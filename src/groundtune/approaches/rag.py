@@ -10,6 +10,7 @@ from groundtune.approaches.common import ask, extract_answer, system_prompt
 from groundtune.approaches.retrieve import knowledge_of, retrieve
 from groundtune.approaches.setting import Setting
 from groundtune.knowledge.cite import cite
+from groundtune.knowledge.fitting import write_fitting
 from groundtune.knowledge.markers import asks_for_parentheses
 from groundtune.ports import Model
 from groundtune.text.prompts import render
@@ -39,13 +40,18 @@ def answer_grounded(setting: Setting, model: Model, system: str, text: str) -> A
     """Retrieve, ask, cite. ``context`` of the answer is what was shown; a refusal cites nothing."""
     started = time.perf_counter()
     found = retrieve(setting, text)
-    answer = ask(setting, model, system, render(text, found.shown), started=started)
-    answer = replace(answer, context=found.context)
+    fitted = write_fitting(lambda shown: ask(setting, model, system, render(text, shown), started=started), found.shown)
+    answer = replace(fitted.value, context=found.context, omitted=fitted.omitted)
     if answer.abstained:
         return answer
     said = extract_answer(answer.text, setting.config.format.answer_field)
     round_ones = asks_for_parentheses(system)
-    cited = cite(said.value or answer.text, found.passages, knowledge_of(setting).text, parentheses=round_ones)
+    cited = cite(
+        said.value or answer.text,
+        found.passages[: len(found.passages) - fitted.omitted],
+        knowledge_of(setting).text,
+        parentheses=round_ones,
+    )
     return replace(
         answer,
         citations=tuple(cited.citations),

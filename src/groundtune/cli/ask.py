@@ -11,6 +11,7 @@ from groundtune.project import Project
 from groundtune.types import Answer
 
 _COLUMNS = 96
+_UNREAD = 0.05  # share of letters in unseen scripts from which on it is said
 
 
 @verb("ask")
@@ -27,6 +28,10 @@ def command(state: State, question: str, model: str | None, k: int | None, as_of
     require_documents(project)
     answer = as_reader(state, project, reader).ask(question, model, k, as_of)
     state.emit(table(question, answer), describe(answer))
+    if answer.omitted:
+        state.talk(say("cli.ask.omitted", count=answer.omitted, model=answer.model))
+    if answer.unread >= _UNREAD:
+        state.talk(say("cli.ask.unread", share=f"{100 * answer.unread:.0f}", model=answer.model))
     if answer.dropped_citations:
         state.talk(say("cli.ask.dropped", count=answer.dropped_citations))
 
@@ -94,6 +99,8 @@ def table(question: str, answer: Answer) -> dict[str, object]:
         ],
         "as_of": answer.as_of or None,
         "stale": answer.stale,
+        "omitted_passages": answer.omitted,
+        "unread_share": round(answer.unread, 4),
         "usage": answer.usage,
         "seconds": answer.seconds,
         "model": answer.model,

@@ -9,6 +9,7 @@ from dataclasses import replace
 from groundtune.knowledge.cite import Lookup, check
 from groundtune.knowledge.context import select_passages
 from groundtune.knowledge.defuse import defuse
+from groundtune.knowledge.fitting import write_fitting
 from groundtune.knowledge.ground import ground
 from groundtune.knowledge.markers import asks_for_parentheses
 from groundtune.knowledge.reading import read_hits
@@ -16,8 +17,8 @@ from groundtune.messages import resolve, say
 from groundtune.ports import Model, Reader
 from groundtune.text.normalise import answer_key
 from groundtune.text.prompts import Shown, render
-from groundtune.text.scripts import language_of
-from groundtune.types import Answer, Citation, Hit, Message, Span, Unsupported
+from groundtune.text.scripts import language_of, unread_share
+from groundtune.types import Answer, Citation, Generation, Hit, Message, Span, Unsupported
 
 MAX_TOKENS = 512
 
@@ -31,6 +32,12 @@ def answer_language(question: str) -> str:
     """The language of the question among those that groundtune speaks."""
     found = language_of(question)
     return "zh-TW" if found.startswith("zh") else resolve(found)
+
+
+def _unread(model: str, question: str, hits: Sequence[Hit]) -> float:
+    if not model.startswith("builtin:"):
+        return 0.0
+    return unread_share("\n".join([question, *(hit.chunk.text for hit in hits)]))
 
 
 def answer_by_quoting(
@@ -58,6 +65,7 @@ def answer_by_quoting(
             dropped += 1
             continue
         return Answer(
+            unread=_unread(reader.name, question, hits),
             text=quote,
             citations=(citation,),
             span=chunk.text[reading.start : reading.end],
@@ -68,6 +76,7 @@ def answer_by_quoting(
             seconds=time.perf_counter() - started,
         )
     return Answer(
+        unread=_unread(reader.name, question, hits),
         text=refusal(question),
         abstained=True,
         confidence=1.0 - best,
@@ -97,10 +106,13 @@ def answer_by_writing(
     if not passages:
         return Answer(sentence, abstained=True, model=model.name, seconds=time.perf_counter() - started)
     instruction = say("knowledge.instruction", lang=answer_language(question), refusal=sentence)
-    shown = [Shown(passage.label, passage.marked) for passage in passages]
-    made = model.generate(
-        (Message("system", instruction), Message("user", render(question, shown))), max_tokens=MAX_TOKENS
-    )
+
+    def write(shown: Sequence[Shown]) -> Generation:
+        chat = (Message("system", instruction), Message("user", render(question, shown)))
+        return model.generate(chat, max_tokens=MAX_TOKENS)
+
+    fitted = write_fitting(write, [Shown(passage.label, passage.marked) for passage in passages])
+    made, passages = fitted.value, passages[: len(passages) - fitted.omitted]
     text, links = defuse(made.text.strip(), [question, *(passage.text for passage in passages)])
     answer = Answer(
         text=sentence,
@@ -109,6 +121,8 @@ def answer_by_writing(
         model=made.model or model.name,
         dropped_citations=links,
         context=tuple(hits),
+        omitted=fitted.omitted,
+        unread=_unread(model.name, question, hits),
     )
     if text and answer_key(text) != answer_key(sentence):
         found = ground(

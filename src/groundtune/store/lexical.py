@@ -20,6 +20,7 @@ CANDIDATES = 30
 # only order candidates that rarer terms brought.
 _FREQUENT_SHARE = 0.1
 _FREQUENT_FLOOR = 2000
+_FEW_GONE = 0.01  # share of the chunks in the index
 # A long question is searched for by its most telling terms; all of them order what was found.
 _SEARCHED_TERMS = 16
 
@@ -127,13 +128,26 @@ def postings(
 
 
 def frequencies(connection: apsw.Connection, slots: Slots, terms: Sequence[str]) -> dict[str, int]:
-    """Number of chunks that hold each term. Chunks that are gone count until their segment is merged."""
+    """Number of chunks that hold each term. Chunks that are gone are not counted, except where they are so few
+    (``_FEW_GONE``) that looking through every posting is not worth it.
+    """
+    names = list(dict.fromkeys(terms))
+    if slots.used - slots.chunks > _FEW_GONE * slots.used:
+        found = postings(connection, slots, names)
+        return {term: _living(slots, parts) for term, parts in found.items()}
     query = (
         "SELECT p.term, sum(length(p.packed)) / 4 FROM json_each(?) AS s CROSS JOIN json_each(?) AS t"
         " CROSS JOIN postings AS p ON p.segment = s.value AND p.term = t.value GROUP BY p.term"
     )
-    wanted = (json.dumps(list(slots.offsets)), json.dumps(list(dict.fromkeys(terms)), ensure_ascii=False))
+    wanted = (json.dumps(list(slots.offsets)), json.dumps(names, ensure_ascii=False))
     return {term: int(count) for term, count in fetch(connection, query, wanted)}
+
+
+def _living(slots: Slots, parts: Sequence[tuple[int, bytes]]) -> int:
+    return sum(
+        int(np.count_nonzero(slots.alive[(np.frombuffer(blob, "<u4") >> 8).astype(np.int64) + offset]))
+        for offset, blob in parts
+    )
 
 
 def _candidates(connection: apsw.Connection, rows: Sequence[int]) -> list[Candidate]:

@@ -3,6 +3,7 @@ import pytest
 from groundtune.approaches.common import abstains, extract_answer, is_refusal, question_of, system_prompt, unanswerable
 from groundtune.approaches.fewshot import choose_shots, nearest_shots
 from groundtune.config import Config, FormatSection, ProjectSection
+from groundtune.text.tokenise import search_terms
 from groundtune.types import Example, Message
 
 
@@ -87,4 +88,5 @@ def test_shots_are_diverse_seeded_and_hold_one_refusal():
 
 def test_nearest_shots_stand_next_to_the_question():
     pool = [chat("parking bay for visitors", "5"), chat("leave days", "27"), chat("parking", "x")]
-    assert [shot.input for shot in nearest_shots(pool, "parking bay", 2)] == ["parking", "parking bay for visitors"]
+    indexed = [(shot, frozenset(search_terms(shot.input))) for shot in pool]
+    assert [shot.input for shot in nearest_shots(indexed, "parking bay", 2)] == ["parking", "parking bay for visitors"]

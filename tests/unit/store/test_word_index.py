@@ -195,3 +195,19 @@ def test_an_index_of_the_first_format_is_taken_over(tmp_path):
     put(store, "b", "another")
     assert store._connection.execute("SELECT max(rowid) FROM chunks").fetchall() == [(8,)]
     store.close()
+
+
+def test_chunks_that_are_gone_count_for_nothing(tmp_path):
+    """After an update the scores are those of an index that never held the old version."""
+    updated, fresh = open_store(tmp_path / "updated"), open_store(tmp_path / "fresh")
+    texts = {f"d{i}": f"fee of shop {i} is {i * 7} coins payable in spring" for i in range(12)}
+    for id_, text in texts.items():
+        put(updated, id_, text.replace("fee", "toll").replace("spring", "winter fee"))
+    for id_, text in texts.items():
+        put(updated, id_, text)
+        put(fresh, id_, text)
+    for query in ("fee in spring", "toll in winter", "shop 3"):
+        ours = [(hit.chunk.document_id, round(hit.score, 6)) for hit in updated.search(query, None, 12)]
+        assert ours == [(hit.chunk.document_id, round(hit.score, 6)) for hit in fresh.search(query, None, 12)]
+    updated.close()
+    fresh.close()
