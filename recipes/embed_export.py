@@ -113,7 +113,7 @@ def main() -> None:
         "languages": ["en", "zh-TW", "ja"],
         "licence": "CC-BY-SA-4.0 (trained on SQuAD, JaQuAD, DRCD and CMRC 2018 text and on laws)",
         "data": "recipes/README.md",
-        "limits": "A bag of words with learned meaning: it knows no word order, and synonyms only as far as its training text does.",
+        "limits": "A bag of words with learned meaning: it knows no word order, synonyms only as far as its training text does, and nothing about words in hiragana alone. Not in the default: it did not improve lexical ranking.",
     }  # fmt: skip
     if args.write:
         FOLDER.mkdir(parents=True, exist_ok=True)

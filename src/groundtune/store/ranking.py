@@ -1,4 +1,4 @@
-"""Orders lexical candidates: BM25 plus evidence that FTS5 does not look at (closeness, coverage, label).
+"""Orders lexical candidates: BM25 plus evidence that BM25 does not look at (closeness, coverage, label).
 
 BM25 after Robertson and Zaragoza (2009), "The Probabilistic Relevance Framework", with the non-negative idf
 ``ln(1 + (N - df + 0.5) / (df + 0.5))``. All weights are in units of BM25 and were fitted on training questions

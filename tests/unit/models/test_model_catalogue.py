@@ -23,7 +23,7 @@ def by_spec() -> dict[str, catalogue.ModelInfo]:
 
 def test_an_empty_computer() -> None:
     found = by_spec()
-    assert list(found) == ["builtin:base", "builtin:reader", "ollama:", "openai:", "gemini:"]
+    assert list(found) == ["builtin:base", "builtin:reader", "builtin:embed", "ollama:", "openai:", "gemini:"]
     assert not any(info.available for info in found.values())
     assert all(info.reason and info.good_for for info in found.values())
     assert found["builtin:reader"].kind == "reader"
