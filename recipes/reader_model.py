@@ -116,7 +116,7 @@ class ReaderNet(nn.Module):
         b, n, _ = ids.shape
         e = self.embed(ids.reshape(b * n, IDS)).view(b, n, -1).to(self.into.weight.dtype)
         if self.training:  # a unit now and then is seen by its match features alone
-            e = e * (torch.rand(b, n, 1) >= 0.06)
+            e = e * (torch.rand(b, n, 1) >= 0.04)
         x = self.into(torch.cat([self.drop(e), match.to(e.dtype)], dim=-1))
         for block in self.encoder:
             x = block(x, mask)
