@@ -15,7 +15,7 @@ from groundtune.types import Answer, Document, Example, Question
 
 def with_schema(setting: Setting) -> Setting:
     """The setting with the schema of ``[format] schema``. Raises ``CannotRun`` without one."""
-    schema = setting.schema or load_schema(setting.config)
+    schema = load_schema(setting.config) if setting.schema is None else setting.schema
     if schema is None:
         raise CannotRun("approaches.no_schema")
     return replace(setting, schema=schema)

@@ -26,7 +26,7 @@ from groundtune.messages import say
 
 # In the order of the work; each is ``groundtune.cli.<name>:command``.
 VERBS = (
-    "demo", "init", "ingest", "search", "ask", "history", "diff", "calibrate", "redteam", "examples", "lint", "compare", "decide", "cost", "advise", "tune", "adapters", "serve",
+    "demo", "init", "ingest", "search", "ask", "history", "diff", "calibrate", "redteam", "examples", "lint", "questions", "compare", "decide", "cost", "advise", "tune", "adapters", "serve",
     "status", "verify", "compact", "models",
 )  # fmt: skip
 

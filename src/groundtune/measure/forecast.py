@@ -75,10 +75,10 @@ def _row(plan: Plan, row: Row, cache: AnswerCache | None, limits: Limits) -> For
     key = answer_key(row.config, plan, row.approach, "")
     # the key of a tuned row holds the digest of an adapter that does not exist before training
     left = [i for i in plan.items if needs.trains or cache is None or cache.get(key(i)) is None]
-    if not left:
+    if not left and not needs.reads:
         return Forecast(row.name, row.model, kept=total, trains=needs.trains)
     try:
-        mean = _mean_prompt(plan, row, left)
+        mean = _mean_prompt(plan, row, left or plan.items)
     except CannotRun as error:
         return Forecast(row.name, row.model, skipped=error.sentence())
     usage = Usage(round(mean * len(left)), len(left) * row.config.compare.max_answer_tokens)

@@ -125,6 +125,23 @@ class Freshness:
 
 
 @dataclass(frozen=True)
+class Ceiling:
+    """The most that one lever could still win for one approach: share of ``n`` questions in [0, 1] that it alone would
+    have made right, with its 95 % interval; ``success`` is where the approach stands. ``lever``: retrieval (right with
+    the right passage), format (right when the format is ignored), abstention (answered or refused wrongly), reading
+    (wrong with the right passage too), closed_book (right without any passage).
+    """
+
+    approach: str
+    lever: str
+    share: float
+    low: float
+    high: float
+    n: int
+    success: float
+
+
+@dataclass(frozen=True)
 class Report:
     """A whole comparison."""
 
@@ -142,6 +159,7 @@ class Report:
     approaches: tuple[ApproachResult, ...] = ()
     contrasts: tuple[Contrast, ...] = ()
     freshness: tuple[Freshness, ...] = ()
+    ceilings: tuple[Ceiling, ...] = ()
     retrieval: Mapping[str, float] = field(default_factory=dict)
     settings: Mapping[str, str | int | float | bool] = field(default_factory=dict)
     notes: tuple[str, ...] = ()

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
 
+from groundtune.approaches.constrained import with_schema
 from groundtune.approaches.opening import open_approach
 from groundtune.approaches.setting import Setting, make_setting
 from groundtune.config import CONSTRAINED, Config, is_brought
@@ -17,11 +18,12 @@ from groundtune.files import write_whole
 from groundtune.measure.answering import Asking, Listener, Outcome, Progress, silent
 from groundtune.measure.cache import AnswerCache
 from groundtune.measure.contrasts import declared_contrasts
+from groundtune.measure.counterfactual import Counterfactual, ceilings_of
 from groundtune.measure.items import Rubric, failed_item, score_item
 from groundtune.measure.limits import Limits, Meter
 from groundtune.measure.needs import Needs, answer_key, missing_for, needs_of, package_version
 from groundtune.measure.plan import Plan, make_plan
-from groundtune.measure.results import ApproachResult, ItemResult, Report
+from groundtune.measure.results import ApproachResult, Ceiling, ItemResult, Report
 from groundtune.measure.retrieval import EvidenceRank, evidence_rank, recall_table
 from groundtune.measure.rows import Row, rows_of
 from groundtune.measure.style import style_reference
@@ -81,7 +83,8 @@ def compare(
             own = list(group)
             setting = make_setting(own[0].config, plan.kb)
             results += [_measure(bench, row, setting) for row in own]
-    return _report(bench, rows, tuple(results), ranks)
+        ceilings = _ceilings(bench, rows, results) if config.compare.counterfactual else ()
+    return replace(_report(bench, rows, tuple(results), ranks), ceilings=ceilings)
 
 
 def write_report_json(report: Report, path: str | Path) -> Path:
@@ -168,8 +171,9 @@ def _answered(bench: Bench, row: Row, needs: Needs, approach: Approach, fitted: 
     )
     outcomes = asking.run(bench.plan.items)
     asked = [outcome for outcome in outcomes if outcome.asked]
-    if not any(outcome.answer for outcome in asked) and (asking.stopped or not asked):
-        return ApproachResult(row.name, model, skipped=asking.stopped or say("measure.no_budget"))
+    if not any(outcome.answer for outcome in asked) and (is_brought(row.approach) or not asked):
+        reason = asking.stopped or next((outcome.error for outcome in asked), say("measure.no_budget"))
+        return ApproachResult(row.name, model, skipped=reason)
     return summarise(
         row.name,
         model,
@@ -200,6 +204,36 @@ def score_outcomes(
         else:
             scored.append(score_item(o.item, o.answer, rubric, retrieves=retrieves))
     return tuple(scored)
+
+
+def _ceilings(bench: Bench, rows: Sequence[Row], results: Sequence[ApproachResult]) -> tuple[Ceiling, ...]:
+    """Counterfactual reruns for the retrieving rows that were measured, with what they were measured with."""
+    found: list[Ceiling] = []
+    for row, result in zip(rows, results, strict=True):
+        needs = needs_of(row.approach)
+        if not result.items or not needs.documents or is_brought(row.approach):
+            continue
+        setting = make_setting(row.config, bench.plan.kb)
+        approach = open_approach(row.approach, setting)
+        approach.fit(bench.plan.documents, bench.plan.train)  # an adapter that was trained is taken, not trained again
+        adapter = getattr(approach, "adapter", None)
+        constrained = row.approach.endswith(CONSTRAINED)
+        if constrained or row.config.compare.constrained:
+            setting = with_schema(setting)
+        run = Counterfactual(
+            row.config,
+            bench.plan,
+            setting,
+            bench.rubric,
+            bench.cache,
+            bench.meter,
+            bench.listener,
+            bench.refresh,
+            constrained,
+        )
+        path, code = (adapter.path, adapter.digest) if adapter is not None else (None, "")
+        found += ceilings_of(run, result, path, code)
+    return tuple(found)
 
 
 def _training(listener: Listener, name: str) -> Callable[[TrainingProgress], None]:

@@ -12,7 +12,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from groundtune.measure.results import Contrast, Report
+from groundtune.measure.results import Ceiling, Contrast, Report
 from groundtune.messages import say
 from groundtune.report.columns import Cell, Comparison, comparison
 from groundtune.report.words import DASH, Words, signed
@@ -21,6 +21,7 @@ from groundtune.verdict.cost import CostReport
 from groundtune.verdict.outcome import Verdict
 
 STAR = "★"
+_SHOWN_ERRORS = 3  # different reasons per approach
 COLON = {"en": ": ", "zh-TW": "：", "ja": "："}
 _OPEN, _CLOSE = (
     "「『（《〈【〔“‘([",
@@ -50,11 +51,15 @@ def print_comparison(report: Report, console: Console, lang: str | None = None, 
         say_line(words("legend", star=STAR), console, style="dim")
     for title, reason in table.skipped:
         say_line(words("skipped", approach=title, reason=reason), console, style="yellow")
-    failed = [
-        words("errors_in", approach=words.approach(a.name), count=a.errors) for a in report.approaches if a.errors
-    ]
-    for line in failed:
-        say_line(line, console, style="yellow")
+    for a in (a for a in report.approaches if a.errors):
+        say_line(words("errors_in", approach=words.approach(a.name), count=a.errors), console, style="yellow")
+        for reason in list(dict.fromkeys(item.error for item in a.items if item.error))[:_SHOWN_ERRORS]:
+            say_line(reason, console, style="dim", mark="  ")
+    if report.ceilings:
+        console.print()
+        say_line(words("ceilings"), console, style="bold")
+        console.print(ceiling_table(report.ceilings, words))
+        say_line(words("ceilings_legend"), console, style="dim")
     if report.contrasts:
         console.print()
         say_line(words("differences"), console, style="bold")
@@ -81,6 +86,22 @@ def contrast_table(contrasts: tuple[Contrast, ...], words: Words, *, narrow: boo
             pair = Text(f"  {name(c.a)} − {name(c.b)}")
             p_value = words.p_value(c.p_adjusted)
             table.add_row(pair, size, Text(interval, style="dim"), p_value, str(c.n), visible, meaning(c, words))
+    return table
+
+
+def ceiling_table(ceilings: tuple[Ceiling, ...], words: Words) -> Table:
+    """What each lever could still win at most, in percentage points, by approach: the widest first."""
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 2, 0, 0), show_edge=False, pad_edge=False)
+    table.add_column(words("ceiling_lever"), overflow="fold")
+    for key in ("ceiling_share", "interval", "ceiling_reach", "n"):
+        table.add_column(words(key), justify="right")
+    for name in dict.fromkeys(c.approach for c in ceilings):
+        own = [c for c in ceilings if c.approach == name]
+        table.add_row(Text(f"{words.approach(name)} ({words.percent(own[0].success)})", style="bold"))
+        for c in sorted(own, key=lambda c: -c.share):
+            share, between = signed(c.share * 100), words.interval(c.low, c.high)
+            reach = words.percent(min(1.0, c.success + c.share))
+            table.add_row(f"  {words.named('ceiling', c.lever)}", share, Text(between, style="dim"), reach, str(c.n))
     return table
 
 

@@ -1,7 +1,7 @@
 import pytest
 
-from groundtune.errors import ModelRefused
 from groundtune import KnowledgeBase
+from groundtune.errors import ModelRefused
 from groundtune.knowledge.fitting import write_fitting
 from groundtune.text.prompts import Shown
 from groundtune.types import Document, Generation, Usage

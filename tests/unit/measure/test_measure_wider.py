@@ -1,10 +1,12 @@
 """Rows of several models and of the user's own code, limits, dry runs, and whose fault an error is."""
 
 import sys
+from io import StringIO
 
 import pytest
 from local_server import LocalServer, Reply
 from measure_project import CALLS, calls, changed, make_project, register
+from rich.console import Console
 
 from groundtune.errors import ConfigError
 from groundtune.measure.answering import GIVE_UP_AFTER
@@ -12,6 +14,7 @@ from groundtune.measure.forecast import forecast
 from groundtune.measure.limits import Limits, Meter
 from groundtune.measure.results import Report
 from groundtune.measure.run import compare
+from groundtune.report.terminal import print_comparison
 from groundtune.types import Usage
 
 register()
@@ -73,10 +76,14 @@ def test_code_that_always_raises_is_stopped_and_is_no_wrong_answer(config):
 
 
 def test_code_that_raises_now_and_then_is_counted_apart(config):
-    theirs = compare(config, approaches=["python:wider_app:moody"]).approach("python:wider_app:moody")
+    report = compare(config, approaches=["python:wider_app:moody"])
+    theirs = report.approach("python:wider_app:moody")
     failed = [item for item in theirs.items if item.error]
     assert theirs.errors == len(failed) > 0 and theirs.metrics["success"].n < 7
     assert all(item.label == "error" and not item.scores for item in failed)
+    out = StringIO()
+    print_comparison(report, Console(file=out, width=140), "en")
+    assert "ValueError: sometimes" in out.getvalue()
 
 
 def test_what_cannot_be_loaded_stops_before_anything_is_asked(config):
