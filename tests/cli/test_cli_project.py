@@ -40,7 +40,7 @@ def test_ingest_follows_every_change(groundtune: Cli, project: Path) -> None:
     (project / "documents" / "parking.md").unlink()
     (project / "documents" / "新文件.md").write_text("# 規則\n\n病假須附證明。\n", encoding="utf-8")
     said = groundtune.run("ingest", "-C", project).stdout
-    assert said.startswith("1 added, 1 updated, 1 deleted, 0 unchanged, 0 failed") and "新文件.md" in said
+    assert said.startswith("1 added, 1 updated, 0 renamed, 1 deleted, 0 unchanged, 0 failed") and "新文件.md" in said
     assert "30 days" in groundtune.run("ask", "How many days?", "-C", project).stdout
 
 

@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats as sps
 
@@ -47,6 +47,7 @@ def test_too_few_items_detect_nothing():
         stats.items_needed(0.0, 0.2)
 
 
+@settings(deadline=None)  # the first call imports scipy
 @given(st.integers(1, 400), st.data())
 def test_wilson_is_scipys(n, data):
     k = data.draw(st.integers(0, n))
