@@ -30,7 +30,7 @@ from groundtune.models.reader import FOLDER, BuiltinReader
 from groundtune.models.reader_units import encode
 from groundtune.text.normalise import contains_answer
 
-REFUSED = 0.13  # share of the answerable calibration questions below the threshold
+REFUSED = 0.09  # share of the answerable calibration questions below the threshold
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,13 @@
 """``builtin:reader``: a small extractive reader in NumPy. It returns exact spans, so an answer is its own citation.
 
 The network is the one of ``recipes/reader_model.py`` (hashed embeddings with match features, shifted-window
-convolutions, context-question attention after Seo et al. 2017, self-attention); position 0 is a no-answer sentinel.
+convolutions, context-question attention after Seo et al. 2017, attention to the question and to the passage); position
+0 is a no-answer sentinel. Long passages are read in overlapping windows.
 """
 
 from __future__ import annotations
 
 import difflib
-import hashlib
 import json
 from collections.abc import Sequence
 from functools import cache, lru_cache
@@ -17,14 +17,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from groundtune.errors import ModelError, SpecError
-from groundtune.models.reader_features import Encoded, Floats, cut, encode, matches
+from groundtune.errors import SpecError
+from groundtune.models.reader_units import Encoded, Floats, cut, encode, matches
+from groundtune.models.shipped import read_weights
+from groundtune.text.scripts import unread_share
 from groundtune.text.sentences import sentence_spans
 from groundtune.types import Reading
 
 FOLDER = Path(__file__).parent.parent / "builtin" / "reader"
 WINDOW, STRIDE, LONGEST, QUESTION = 400, 300, 30, 80
-HEADS = 4
+HEADS = 2
+UNREAD = 0.4  # above this share of letters in scripts without training text nothing is claimed
+
+Weights = dict[str, NDArray[Any]]
 
 
 def open_reader(name: str) -> BuiltinReader:
@@ -42,11 +47,7 @@ def open_reader(name: str) -> BuiltinReader:
 @cache
 def _shipped() -> BuiltinReader:
     card = json.loads((FOLDER / "card.json").read_text(encoding="utf-8"))
-    path = FOLDER / "weights.npz"
-    if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != card["sha256"]["weights.npz"]:
-        raise ModelError("reader.damaged", path=path)
-    with np.load(path) as stored:
-        return BuiltinReader({k: stored[k] for k in stored.files}, card)
+    return BuiltinReader(read_weights(FOLDER / "weights.npz", card["sha256"]["weights.npz"]), card)
 
 
 @lru_cache(maxsize=4096)
@@ -60,19 +61,23 @@ class BuiltinReader:
 
     name = "builtin:reader"
 
-    def __init__(self, weights: dict[str, NDArray[Any]], card: dict[str, Any]) -> None:
+    def __init__(self, weights: Weights, card: dict[str, Any]) -> None:
         self._w = _expand(weights)
+        self._stacks = 1 + max(int(name.split(".")[1]) for name in self._w if name.startswith("stacks."))
         self.threshold: float = card["threshold"]
         self._slope: float = card["calibration"]["slope"]
         self._offset: float = card["calibration"]["offset"]
 
     def read(self, question: str, passages: Sequence[str], k: int = 5) -> list[Reading]:
-        """Best ``k`` readings over all passages, at most one per sentence, best first."""
+        """Best ``k`` readings over all passages, at most one per sentence, best first. A question or a passage that is
+        mostly in a script without training text gives none.
+        """
         asked = cut(encode(question), 0, QUESTION)
         found: list[Reading] = []
-        if asked.units:
+        if len(asked) and unread_share(question) <= UNREAD:
             for index, passage in enumerate(passages):
-                found.extend(self._read_one(index, passage, asked, k))
+                if unread_share(passage) <= UNREAD:
+                    found.extend(self._read_one(index, passage, asked, k))
         found.sort(key=lambda reading: -reading.score)
         return found[:k]
 
@@ -80,13 +85,13 @@ class BuiltinReader:
         text = _encoded(passage)
         spans = sentence_spans(passage)
         best: dict[int, Reading] = {}
-        n = len(text.units)
+        n = len(text)
         for low in range(0, max(n, 1), STRIDE) if n > WINDOW else (0,):
             window = cut(text, low, low + WINDOW)
-            if not window.units or (low and low + WINDOW - STRIDE >= n):
+            if not len(window) or (low and low + WINDOW - STRIDE >= n):
                 break
             for first, last, score in top_spans(self.logits(window, asked), k):
-                start, end = window.units[first].start, window.units[last].end
+                start, end = int(window.starts[first]), int(window.ends[last])
                 at = next((i for i, span in enumerate(spans) if span.end > start), 0)
                 if at in best and best[at].score >= score:
                     continue
@@ -100,26 +105,27 @@ class BuiltinReader:
         w = self._w
         c = self._encode(passage, matches(passage, question))
         q = self._encode(question, matches(question, passage))
-        scores = (c @ w["similar.weight"].T) @ q.T * c.shape[-1] ** -0.5
+        scores = (c @ w["similar.weight"]) @ q.T * np.float32(c.shape[-1] ** -0.5)
         to_q, to_c = _softmax(scores, 1), _softmax(scores, 0)
         a = to_q @ q
         back = to_q @ (to_c.T @ c)
         x = np.maximum(_linear(np.concatenate([c, a, c * a, c * back], axis=1), w, "merge"), 0)
         x = np.concatenate([w["sentinel"][None], x])
-        for stack in range(3):
-            prefix = f"stacks.{stack}"
-            x = _conv(_conv(x, w, f"{prefix}.0"), w, f"{prefix}.1")
-            x = _attend(x, w, f"{prefix}.2")
-            y = _norm(x, w[f"{prefix}.3.norm.gain"])
-            x = x + _linear(np.maximum(_linear(y, w, f"{prefix}.3.up"), 0), w, f"{prefix}.3.down")
+        for stack in range(self._stacks):
+            name = f"stacks.{stack}"
+            x = _conv(_conv(x, w, f"{name}.0"), w, f"{name}.1")
+            x = _attend(_attend(x, w, f"{name}.2", q), w, f"{name}.3")
+            y = _norm(x, w[f"{name}.4.norm.gain"])
+            x = x + _linear(np.maximum(_linear(y, w, f"{name}.4.up"), 0), w, f"{name}.4.down")
         out: Floats = _linear(_norm(x, w["norm.gain"]), w, "heads")
         return out
 
     def _encode(self, text: Encoded, match: Floats) -> Floats:
         table, scale = self._w["embed.codes"], self._w["embed.scale"]
-        rows = table[text.ids].astype(np.float32) * scale[text.ids][..., None]
-        x = _linear(np.concatenate([rows.sum(axis=1), match], axis=1), self._w, "into")
-        return _conv(_conv(x, self._w, "encoder.0"), self._w, "encoder.1")
+        rows = np.einsum("uik,ui->uk", table[text.ids].astype(np.float32), scale[text.ids])
+        x = _linear(np.concatenate([rows, match], axis=1), self._w, "into")
+        x = _conv(_conv(x, self._w, "encoder.0"), self._w, "encoder.1")
+        return _attend(x, self._w, "look")
 
 
 def top_spans(logits: Floats, k: int) -> list[tuple[int, int, float]]:
@@ -131,32 +137,44 @@ def top_spans(logits: Floats, k: int) -> list[tuple[int, int, float]]:
         table[: n - width, width] = start[: n - width] + end[width:]
     none = float(logits[0].sum())
     found: list[tuple[int, int, float]] = []
-    order = np.argsort(-table, axis=None)[: 60 * k]
-    for flat in order.tolist():
-        first, width = divmod(flat, table.shape[1])
+    flat = table.ravel()
+    few = min(60 * k, flat.size)
+    order = np.argpartition(-flat, few - 1)[:few] if flat.size else np.zeros(0, dtype=np.int64)
+    for place in order[np.argsort(-flat[order])].tolist():
+        first, width = divmod(place, table.shape[1])
         last = first + width
-        if np.isfinite(table[first, width]) and all(last < a or first > b for a, b, _ in found):
-            found.append((first, last, float(table[first, width]) - none))
+        if np.isfinite(flat[place]) and all(last < a or first > b for a, b, _ in found):
+            found.append((first, last, float(flat[place]) - none))
             if len(found) == k:
                 break
     return found
 
 
-def _expand(weights: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    return {name: array if name == "embed.codes" else array.astype(np.float32) for name, array in weights.items()}
+def _expand(weights: Weights) -> Weights:
+    """float32, matrices transposed to (in, out); the table stays int8 with a float32 scale per row."""
+    made: Weights = {}
+    for name, array in weights.items():
+        if name == "embed.codes":
+            made[name] = array
+        else:
+            full = array.astype(np.float32)
+            made[name] = np.ascontiguousarray(full.T) if full.ndim == 2 else full
+    return made
 
 
-def _linear(x: Floats, w: dict[str, NDArray[Any]], name: str) -> Floats:
-    out: Floats = x @ w[f"{name}.weight"].T + w[f"{name}.bias"]
+def _linear(x: Floats, w: Weights, name: str) -> Floats:
+    out: Floats = x @ w[f"{name}.weight"] + w[f"{name}.bias"]
     return out
 
 
 def _norm(x: Floats, gain: Floats) -> Floats:
-    out: Floats = x / np.sqrt((x * x).mean(axis=-1, keepdims=True) + 1e-6) * gain
+    """Layer normalisation without a shift."""
+    centred = x - x.mean(axis=-1, keepdims=True)
+    out: Floats = centred / np.sqrt((centred * centred).mean(axis=-1, keepdims=True) + np.float32(1e-5)) * gain
     return out
 
 
-def _conv(x: Floats, w: dict[str, NDArray[Any]], name: str) -> Floats:
+def _conv(x: Floats, w: Weights, name: str) -> Floats:
     y = np.pad(_norm(x, w[f"{name}.norm.gain"]), ((2, 2), (0, 0)))
     n = len(x)
     shifted = np.concatenate([y[i : i + n] for i in range(5)], axis=1)
@@ -164,12 +182,15 @@ def _conv(x: Floats, w: dict[str, NDArray[Any]], name: str) -> Floats:
     return out
 
 
-def _attend(x: Floats, w: dict[str, NDArray[Any]], name: str) -> Floats:
+def _attend(x: Floats, w: Weights, name: str, other: Floats | None = None) -> Floats:
+    """Attention to the text itself, or to ``other``."""
     n, d = x.shape
-    qkv = (_norm(x, w[f"{name}.norm.gain"]) @ w[f"{name}.qkv.weight"].T).reshape(n, 3, HEADS, d // HEADS)
-    q, k, v = qkv.transpose(1, 2, 0, 3)
-    mixed = _softmax(q @ k.transpose(0, 2, 1) * (d // HEADS) ** -0.5, 2) @ v
-    out: Floats = x + mixed.transpose(1, 0, 2).reshape(n, d) @ w[f"{name}.out.weight"].T
+    y = _norm(x, w[f"{name}.norm.gain"])
+    q = (y @ w[f"{name}.query.weight"]).reshape(n, HEADS, -1).transpose(1, 0, 2)
+    seen = (y if other is None else other) @ w[f"{name}.keyvalue.weight"]
+    k, v = seen.reshape(len(seen), 2, HEADS, -1).transpose(1, 2, 0, 3)
+    mixed = _softmax(q @ k.transpose(0, 2, 1) * np.float32((d // HEADS) ** -0.5), 2) @ v
+    out: Floats = x + mixed.transpose(1, 0, 2).reshape(n, d) @ w[f"{name}.out.weight"]
     return out
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from groundtune.errors import ModelError, SpecError
 from groundtune.models import reader as module
 from groundtune.models.reader import open_reader, top_spans
-from groundtune.models.reader_features import MATCHES, cut, encode, matches
+from groundtune.models.reader_units import MATCHES, cut, encode, matches
 
 
 def test_a_stated_fact_is_found_in_three_languages():
@@ -91,9 +91,9 @@ def test_matches_see_stems_and_cjk_bigrams():
 
 
 def test_cut_keeps_units_together():
-    text = encode("One. Two three.")
-    part = cut(text, 2, 4)
-    assert [u.text for u in part.units] == ["Two", "three"]
+    text = "One. Two three."
+    part = cut(encode(text), 2, 4)
+    assert [text[a:b] for a, b in zip(part.starts, part.ends, strict=True)] == ["Two", "three"]
     assert part.sentence.tolist() == [1, 1]
 
 
@@ -120,9 +120,16 @@ def test_numpy_and_torch_agree():
         encode("When does the shop open?"),
     )
     inputs = [
-        torch.tensor(passage.ids)[None], torch.tensor(matches(passage, question))[None], torch.tensor([len(passage.units)]),
-        torch.tensor(question.ids)[None], torch.tensor(matches(question, passage))[None], torch.tensor([len(question.units)]),
+        torch.tensor(passage.ids).long()[None], torch.tensor(matches(passage, question))[None], torch.tensor([len(passage)]),
+        torch.tensor(question.ids).long()[None], torch.tensor(matches(question, passage))[None], torch.tensor([len(question)]),
     ]  # fmt: skip
     with torch.no_grad():
         expected = net(*inputs)[0].numpy()
     assert np.abs(expected - reader.logits(passage, question)).max() < 1e-3
+
+
+def test_a_script_it_has_never_seen_gives_no_answer():
+    reader = open_reader("reader")
+    assert reader.read("차는 얼마입니까?", ["차는 네 냥입니다.", "Tea costs 4 coins."]) == []
+    found = reader.read("What does tea cost?", ["차는 네 냥입니다.", "Tea costs 4 coins."])
+    assert {reading.index for reading in found} == {1}

@@ -1,4 +1,4 @@
-"""Which encoding is this? Against charset-normalizer: `python benchmarks/encodings.py --data DATA [--samples 200]`.
+"""Which encoding is this? Against charset-normalizer: `python benchmarks/text_encodings.py --data DATA [--samples 200]`.
 
 Pieces of 4 to 200 characters are cut at random (fixed seed) from ``DATA/qa/<language>/dev.jsonl.gz`` and written in each
 encoding. Right is only the exact text. Both get the bytes alone; needs ``pip install charset-normalizer``.
