@@ -82,8 +82,10 @@ def main() -> int:
             edits = options.edits if system == "groundtune" else options.peer_edits
             try:
                 row = measure(system, papers, count, edits)
-            except (ImportError, RuntimeError) as error:
-                skipped[system] = str(error)
+            except Exception as error:  # noqa: BLE001 - whatever another tool raises on an edit is its result
+                if system == "groundtune":
+                    raise
+                skipped[system] = f"{type(error).__name__}: {error}"
                 print(f"skipped: {system} ({error})", file=sys.stderr)
                 continue
             rows.append(row)
