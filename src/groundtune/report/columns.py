@@ -71,7 +71,8 @@ def comparison(report: Report, words: Words, cost: CostReport | None = None) -> 
         cells = [metric_cell(a, metric, words) for a in ran]
         columns.append((_head(metric, better, words), cells))
     columns += [(_head(key, "low", words), [make(a, words) for a in ran]) for key, make in _USAGE]
-    if any(a.cached_tokens for a in ran):
+    # Built-in models reuse a shared prefix too; the column is worth its width only where a whole corpus is the prefix.
+    if any(a.cached_tokens and a.name.startswith("long-context") for a in ran):
         columns.append((_head("cached", "high", words), [_cached(a, words) for a in ran]))
     if cost is not None:
         columns.append((_head("per_1000", "low", words), [_cost_cell(a, cost, words) for a in ran]))
