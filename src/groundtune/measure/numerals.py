@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from groundtune.text.variants import number
+
 _DIGITS = {c: i for i, c in enumerate("〇一二三四五六七八九")} | {"零": 0, "兩": 2, "两": 2}
 _SMALL = {"十": 10, "百": 100, "千": 1000}
 _LARGE = {"万": 10**4, "萬": 10**4, "億": 10**8, "亿": 10**8}
@@ -48,24 +50,3 @@ def forms(text: str) -> tuple[str, str]:
 def _digits(match: re.Match[str]) -> str:
     value = number(match.group().strip())
     return match.group() if value is None else str(value)
-
-
-def number(text: str) -> int | None:
-    """Value of an integer in CJK numerals, digits or both (``三百二十``, ``二〇二六``, ``1万5千``); None when it is none."""
-    if not any(c in _SMALL or c in _LARGE for c in text):
-        digits = "".join(str(_DIGITS[c]) if c in _DIGITS else c for c in text)
-        return int(digits) if digits.isdecimal() and len(digits) < 20 else None
-    total = section = 0
-    pending = ""
-    for character in text:
-        if character in _DIGITS:
-            pending += str(_DIGITS[character])
-        elif character.isdecimal():
-            pending += character
-        elif character in _SMALL:
-            section += int(pending or 1) * _SMALL[character]
-            pending = ""
-        else:
-            total += (section + int(pending or 0) or 1) * _LARGE[character]
-            section, pending = 0, ""
-    return total + section + int(pending or 0)
