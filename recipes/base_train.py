@@ -203,7 +203,7 @@ class Turn(torch.autograd.Function):
 
 def hidden_of(model: LlamaForCausalLM, ids: torch.Tensor) -> torch.Tensor:
     """Last hidden states, (batch, n, width): what ``model.model`` computes, in bfloat16 throughout and with fused
-    matrices; twice as fast on a CPU. ``tests`` of the recipe compare both.
+    matrices; twice as fast on a CPU. ``tests/unit/models/test_recipes.py`` compares both.
     """
     config, core = model.config, model.model
     heads, size = config.num_attention_heads, config.hidden_size // config.num_attention_heads

@@ -36,7 +36,6 @@ _ANSWERS = {
         r"|[\u30a1-\u30fa][\u30a1-\u30fe・＝]{2,20}|(?<=[はがをにでとのへも、])[\u4e00-\u9fff]{2,8}(?=[はがをにでとのへも、。])"
     ),
 }  # fmt: skip
-_CLAUSE = {"en": re.compile(r"(?<=[,;:])\s"), "zh-Hant": re.compile(r"(?<=[，；、：])"), "ja": re.compile(r"(?<=[、；])")}
 _WORDS = {
     "en": {"year": ("what year", "which year", "when"), "number": ("how many", "how much", "what number"), "name": ("who", "what", "which", "where"), "other": ("what", "which thing")},
     "zh-Hant": {"year": ("哪一年", "何時", "什麼時候", "幾年"), "number": ("多少", "幾", "多少數量"), "name": ("誰", "什麼", "哪個", "哪裡"), "other": ("什麼", "何", "哪個", "哪些", "誰", "哪裡")},

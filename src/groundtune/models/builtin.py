@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import hashlib
 import json
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from groundtune.errors import ModelError, ModelUnreachable, SpecError
 from groundtune.models.bare import open_bare
 from groundtune.models.hf import HuggingFaceModel
 from groundtune.models.hub import load
+from groundtune.models.shipped import check_digest
 
 FOLDER = Path(__file__).resolve().parent.parent / "builtin"
 NAMES = ("base",)
@@ -50,6 +50,5 @@ def check(name: str) -> Path:
         path = folder / file
         if not path.is_file():
             raise ModelUnreachable("models.builtin_missing", name=f"builtin:{name}", path=path)
-        if hashlib.sha256(path.read_bytes()).hexdigest() != sha256:
-            raise ModelError("models.builtin_damaged", path=path)
+        check_digest(path, sha256)
     return folder
