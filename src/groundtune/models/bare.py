@@ -7,13 +7,13 @@ and a tokenizer with the chat template of ``builtin:base``. A plain LoRA adapter
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 from groundtune.models.hub import Loaded
+from groundtune.models.shipped import read_json
 
 # The chat template that ``BareTokenizer`` writes by hand; a folder with another one is not opened here.
 TEMPLATE = (
@@ -31,7 +31,7 @@ def open_bare(folder: Path, adapter: Path | None = None) -> Loaded | None:
     """Weights in float32 with the adapter merged, and the tokenizer; None when this is not a case for it."""
     if not all((folder / name).is_file() for name in _FILES) or _template(folder) != TEMPLATE:
         return None
-    config = _json(folder / "config.json")
+    config = read_json(folder / "config.json")
     rope = config.get("rope_parameters") or {}
     if config.get("model_type") != "llama" or rope.get("rope_type", "default") != "default":
         return None
@@ -52,7 +52,7 @@ def open_bare(folder: Path, adapter: Path | None = None) -> Loaded | None:
     model = _tree(weights)
     settings = SimpleNamespace(**{"head_dim": size, "rope_parameters": rope, "quantization_config": None, **config})
     settings.get_text_config = lambda: settings
-    ends = _json(folder / "generation_config.json").get("eos_token_id")
+    ends = read_json(folder / "generation_config.json").get("eos_token_id")
     model.config, model.generation_config = settings, SimpleNamespace(eos_token_id=ends)
     model.dtype, model.device = torch.float32, torch.device("cpu")
     count = sum(t.numel() for n, t in weights.items() if n not in ("lm_head.weight", "model.rotary_emb.inv_freq"))
@@ -70,7 +70,7 @@ class BareTokenizer:
 
         self.folder = folder
         self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        settings = _json(folder / "tokenizer_config.json")
+        settings = read_json(folder / "tokenizer_config.json")
         self.eos_token_id: int | None = self._tokenizer.token_to_id(settings.get("eos_token") or "")
         self.pad_token_id: int | None = self._tokenizer.token_to_id(settings.get("pad_token") or "")
         self.model_max_length = int(settings.get("model_max_length") or 10**9)
@@ -109,7 +109,7 @@ def _template(folder: Path) -> str:
 
 def _lora(adapter: Path) -> dict[str, Any] | None:
     """The settings of a plain LoRA adapter in safetensors with the template of the base; None for any other."""
-    config = _json(adapter / "adapter_config.json")
+    config = read_json(adapter / "adapter_config.json")
     plain = config.get("peft_type") == "LORA" and all(config.get(k, v) in (v, None) for k, v in _PLAIN.items())
     weights = (adapter / "adapter_model.safetensors").is_file()
     return config if plain and weights and _template(adapter) in ("", TEMPLATE) else None
@@ -144,11 +144,3 @@ def _tree(weights: Mapping[str, Any]) -> Any:  # noqa: ANN401
         return SimpleNamespace(**{key: build(value) for key, value in node.items()})
 
     return build(root)
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}

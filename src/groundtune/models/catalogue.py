@@ -5,19 +5,18 @@ no key is ever part of what is returned.
 from __future__ import annotations
 
 import importlib.util
-import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from groundtune.errors import GroundtuneError
 from groundtune.messages import say
 from groundtune.models import ollama
 from groundtune.models.builtin import FOLDER
 from groundtune.models.http import key_from
+from groundtune.models.shipped import read_json
 
 _OLLAMA_WAIT = 1.0  # seconds; a server on this computer answers in milliseconds
 _EMBEDDER = re.compile(r"(^|[-_/:.])(embed|embedding|bge|e5|gte|minilm|labse)", re.IGNORECASE)
@@ -47,7 +46,7 @@ def list_models() -> tuple[ModelInfo, ...]:
 def _builtins() -> Iterator[ModelInfo]:
     for name, kind in (("base", "model"), ("reader", "reader"), ("embed", "embedder")):
         folder = FOLDER / name
-        card = _json(folder / "card.json")
+        card = read_json(folder / "card.json")
         files = [path for path in folder.glob("*") if path.is_file()] if folder.is_dir() else []
         reason = "" if files else say("models.why_not.not_installed")
         if files and kind == "model" and _no_torch():  # the other two need NumPy only
@@ -91,7 +90,7 @@ def _hugging_face() -> Iterator[ModelInfo]:
         if snapshot is None:
             continue
         name = folder.name.removeprefix("models--").replace("--", "/")
-        architectures = _texts(_json(snapshot / "config.json").get("architectures"))
+        architectures = _texts(read_json(snapshot / "config.json").get("architectures"))
         embedder = (snapshot / "modules.json").is_file() or _EMBEDDER.search(name) is not None
         if not embedder and not any(a.endswith(("ForCausalLM", "LMHeadModel")) for a in architectures):
             continue
@@ -157,14 +156,6 @@ def _installed(package: str) -> bool:
         return importlib.util.find_spec(package) is not None
     except ModuleNotFoundError:  # the parent of a dotted name is missing
         return False
-
-
-def _json(path: Path) -> Mapping[str, Any]:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _texts(value: object) -> tuple[str, ...]:
