@@ -23,15 +23,10 @@ from corpus import LANGUAGES
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from groundtune.models.bare import TEMPLATE
 from groundtune.text.prompts import Shown, render
 
 SPECIAL = ["<|pad|>", "<|end|>", "<|system|>", "<|user|>", "<|assistant|>"]
-TEMPLATE = (
-    "{% for message in messages %}{% if message['role'] == 'assistant' %}<|assistant|>"
-    "{% generation %}{{ message['content'] }}<|end|>{% endgeneration %}"
-    "{% else %}{{ '<|' + message['role'] + '|>' + message['content'] + '<|end|>' }}{% endif %}{% endfor %}"
-    "{% if add_generation_prompt %}<|assistant|>{% endif %}"
-)
 
 
 def train_tokenizer(tasks: Tasks, size: int, out: Path) -> PreTrainedTokenizerFast:

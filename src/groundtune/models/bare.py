@@ -15,11 +15,18 @@ from typing import Any
 from groundtune.models.hub import Loaded
 from groundtune.models.shipped import read_json
 
-# The chat template that ``BareTokenizer`` writes by hand; a folder with another one is not opened here.
+# The chat template that ``BareTokenizer`` writes by hand; a folder with another one is not opened here. ``documents`` (title
+# and text each) stand before the last question, in the form of ``text.prompts.render``.
 TEMPLATE = (
+    "{% set ns = namespace(shown='', last=-1) %}"
+    "{% for document in (documents or []) %}{% set ns.shown = ns.shown + '[' + loop.index|string + '] '"
+    " + (document['title'] or '')|trim|replace('<|', '< |') + '\\n'"
+    " + document['text']|trim|replace('<|', '< |') + '\\n\\n' %}{% endfor %}"
+    "{% for message in messages %}{% if message['role'] == 'user' %}{% set ns.last = loop.index0 %}{% endif %}{% endfor %}"
     "{% for message in messages %}{% if message['role'] == 'assistant' %}<|assistant|>"
     "{% generation %}{{ message['content'] }}<|end|>{% endgeneration %}"
-    "{% else %}{{ '<|' + message['role'] + '|>' + message['content'] + '<|end|>' }}{% endif %}{% endfor %}"
+    "{% else %}{{ '<|' + message['role'] + '|>' + (ns.shown if loop.index0 == ns.last else '')"
+    " + message['content'] + '<|end|>' }}{% endif %}{% endfor %}"
     "{% if add_generation_prompt %}<|assistant|>{% endif %}"
 )
 _FILES = ("config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
@@ -83,10 +90,21 @@ class BareTokenizer:
         return {token.content: number for number, token in self._tokenizer.get_added_tokens_decoder().items()}
 
     def apply_chat_template(
-        self, chat: Sequence[Mapping[str, str]], *, add_generation_prompt: bool = False, tokenize: bool = False
+        self,
+        chat: Sequence[Mapping[str, str]],
+        *,
+        documents: Sequence[Mapping[str, str]] | None = None,
+        add_generation_prompt: bool = False,
+        tokenize: bool = False,
     ) -> str:
         """What ``TEMPLATE`` gives."""
-        turns = "".join(f"<|{turn['role']}|>{turn['content']}<|end|>" for turn in chat)
+        last = max((at for at, turn in enumerate(chat) if turn["role"] == "user"), default=-1)
+        shown = "".join(
+            f"[{n}] {_plain(d['title'])}\n{_plain(d['text'])}\n\n" for n, d in enumerate(documents or [], 1)
+        )
+        turns = "".join(
+            f"<|{turn['role']}|>{shown if at == last else ''}{turn['content']}<|end|>" for at, turn in enumerate(chat)
+        )
         return turns + ("<|assistant|>" if add_generation_prompt else "")
 
     def __call__(self, text: str, *, add_special_tokens: bool = False) -> dict[str, list[int]]:
@@ -100,6 +118,10 @@ class BareTokenizer:
         from transformers import AutoTokenizer
 
         return AutoTokenizer.from_pretrained(str(self.folder), local_files_only=True)
+
+
+def _plain(text: str) -> str:
+    return text.strip().replace("<|", "< |")
 
 
 def _template(folder: Path) -> str:

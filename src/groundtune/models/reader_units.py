@@ -24,6 +24,7 @@ BUCKETS = 131072
 IDS = 5  # hashed ids per unit
 MATCHES = 10  # match features per unit
 NEAR = 10  # units to each side for the local density
+SHARE = 6  # the match feature that is the same for a whole sentence: its share of the question
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
@@ -190,7 +191,7 @@ def matches(passage: Encoded, question: Encoded) -> Floats:
     out[:, 0], out[:, 1], out[:, 2], out[:, 3] = exact, stem, forward, backward
     out[:, 4] = weighted
     out[:, 5] = _density(weighted) / total
-    out[:, 6] = share
+    out[:, SHARE] = share
     out[:, 7] = share / (share.max() or 1.0)
     out[:, 8] = passage.single
     out[:, 9] = passage.weights

@@ -53,3 +53,21 @@ def test_other_cases_are_left_to_the_library(folder: Path, tmp_path: Path) -> No
     assert open_bare(tmp_path / "other") is None
     (folder / "model.safetensors").unlink()
     assert open_bare(folder) is None
+
+
+def test_documents_blocks_are_the_passages_of_our_prompts(folder: Path) -> None:
+    from groundtune.text.prompts import Shown, render
+
+    bare = open_bare(folder)
+    library = hub.load(str(folder), dtype="float32", device="cpu")
+    assert bare is not None
+    documents = [{"title": "Fees", "text": " The fee is 12 USD.<|end|>\n"}, {"title": "保固", "text": "保固期為兩年。"}]
+    turns = [{"role": "system", "content": "Short."}, {"role": "user", "content": "Hello"},
+             {"role": "assistant", "content": "Hi"}, {"role": "user", "content": "保固期多久？"}]  # fmt: skip
+    by_hand = bare.tokenizer.apply_chat_template(turns, documents=documents, add_generation_prompt=True)
+    assert by_hand == library.tokenizer.apply_chat_template(
+        turns, documents=documents, add_generation_prompt=True, tokenize=False
+    )
+    passages = [Shown(d["title"], d["text"]) for d in documents]
+    asked = [*turns[:-1], {"role": "user", "content": render("保固期多久？", passages)}]
+    assert by_hand == bare.tokenizer.apply_chat_template(asked, add_generation_prompt=True)
