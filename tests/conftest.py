@@ -83,6 +83,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if absent and item.get_closest_marker("tune"):
             item.add_marker(pytest.mark.skip(reason=f"needs the tune extra ({', '.join(absent)} not installed)"))
+        if importlib.util.find_spec("xllamacpp") is None and item.get_closest_marker("llama"):
+            item.add_marker(pytest.mark.skip(reason="needs the llama extra (xllamacpp not installed)"))
         if not os.environ.get("GROUNDTUNE_DATA") and item.get_closest_marker("real"):
             item.add_marker(pytest.mark.skip(reason="needs the development data: set GROUNDTUNE_DATA to its folder"))
         if item.get_closest_marker("gpu") and not _has_gpu():

@@ -60,7 +60,7 @@ class LocalServer:
                     pass
                 self.close_connection = True
 
-            do_GET = do_POST = _answer
+            do_GET = do_POST = do_PUT = do_DELETE = _answer
 
             def log_message(self, *_: object) -> None:
                 return

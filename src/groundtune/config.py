@@ -6,6 +6,7 @@ import difflib
 import tomllib
 import types
 from dataclasses import dataclass, field, fields, is_dataclass
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
@@ -15,14 +16,16 @@ from groundtune.types import Unsupported
 
 UNSUPPORTED = get_args(Unsupported)
 APPROACHES = ("prompt", "few-shot", "long-context", "rag", "finetune", "rag+finetune")
-# Long context is measured when asked for: a whole corpus in every prompt is slow on a laptop and dear elsewhere.
-MEASURED = ("prompt", "few-shot", "rag", "finetune", "rag+finetune")
+# Long context is measured where the corpus fits the model's window; ``compare --dry-run`` shows what that costs.
+MEASURED = APPROACHES
 CONSTRAINED = "+constrained"
 BROUGHT = ("python", "langchain", "llamaindex", "url")
 SHOT_CHOICES = ("fixed", "nearest")
+PRECISIONS = ("auto", "float32", "bfloat16")
 
 
 _WEB = ("http://", "https://")
+_FOLDER_STORES = ("lancedb", "qdrant")
 
 
 @dataclass(frozen=True)
@@ -50,13 +53,16 @@ class ModelsSection:
 @dataclass(frozen=True)
 class RetrievalSection:
     """``k`` chunks are retrieved; ``context_sentences`` best sentences of them go to the model (0: whole chunks,
-    up to ``context_tokens`` tokens).
+    up to ``context_tokens`` tokens). ``store`` is the spec of the store that searches; empty: the project's own folder.
+    ``retriever`` finds the passages instead of it.
     """
 
     k: int = 10
     context_sentences: int = 3
     context_tokens: int = 1500
     chunk_characters: int = 1200
+    store: str = ""
+    retriever: str = ""
 
 
 @dataclass(frozen=True)
@@ -82,7 +88,7 @@ class AccessSection:
 @dataclass(frozen=True)
 class FormatSection:
     """The house format: the system prompt, the JSON Schema file (may be empty) and the schema's field that holds the
-    answer, the source (document title) and the place (article).
+    answer, the source (document title) and the place (article); ``rules`` that an output must keep besides.
     """
 
     instruction: str = ""
@@ -90,11 +96,16 @@ class FormatSection:
     answer_field: str = ""
     source_field: str = ""
     place_field: str = ""
+    rules: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class TuningSection:
-    """LoRA settings. ``epochs`` 0 and ``learning_rate`` 0 mean: chosen by data size."""
+    """LoRA settings. ``epochs`` 0 and ``learning_rate`` 0 mean: chosen by data size. ``validation`` of the training
+    examples choose the checkpoint by the task's score, and training ends after ``patience`` looks without a better one;
+    ``precision`` is auto, float32 or bfloat16; ``memory_gb`` 0: what is free; ``dora`` and ``four_bit`` (QLoRA, CUDA only)
+    are other kinds of LoRA; ``quotes``: answers trained with context quote the passage that they rest on.
+    """
 
     rank: int = 16
     epochs: int = 0
@@ -104,13 +115,22 @@ class TuningSection:
     distractors: int = 3
     gold_share: float = 0.8
     seed: int = 0
+    validation: float = 0.1
+    patience: int = 3
+    packing: bool = True
+    precision: str = "auto"
+    dora: bool = False
+    four_bit: bool = False
+    memory_gb: float = 0.0
+    quotes: bool = False
 
 
 @dataclass(frozen=True)
 class CompareSection:
     """What is measured. ``shots`` examples go into a few-shot prompt, ``fixed`` or the ``nearest`` to each question;
     ``constrained``: decoding keeps to the schema; ``window`` in tokens, 0: as the model says; ``held_out`` of the
-    examples are kept for scoring; 0 ``max_questions`` means all; ``requests_per_minute`` 0: no limit.
+    examples are kept for scoring; 0 ``max_questions`` means all; ``requests_per_minute`` 0: no limit; what is trained is
+    trained with ``seeds`` seeds; ``scorers`` of installed packages score beside ours.
     """
 
     approaches: tuple[str, ...] = MEASURED
@@ -124,6 +144,8 @@ class CompareSection:
     requests_per_minute: float = 0.0
     counterfactual: bool = False
     seed: int = 0
+    seeds: int = 1
+    scorers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -149,7 +171,7 @@ class RequirementsSection:
 class CostSection:
     """Inputs of the cost model; money in US dollars. ``prices`` names the model whose dated token prices are used when
     the base model is local (a plan for production; empty: no tokens are bought); ``hosting`` says how a tuned model
-    would be served: token, gpu or own. Token settings of 0 mean: as measured. Retraining rates below 0 mean: one per
+    would be served: token, gpu or own; ``price_overrides`` are ``key=value`` each. Token settings of 0 mean: as measured. Retraining rates below 0 mean: one per
     update for fine-tuning alone, at most one a year for the hybrid.
     """
 
@@ -186,6 +208,7 @@ class CostSection:
     corpus_tokens: float = 0.0
     cache_minutes: float = 5.0
     batch_share: float = 0.0
+    price_overrides: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -208,6 +231,15 @@ class Config:
     def state(self) -> Path:
         """``.groundtune/`` beside the toml: knowledge base, runs, adapters."""
         return self.folder / ".groundtune"
+
+    @property
+    def store(self) -> str:
+        """The spec of the store that searches; a folder in it is taken from the project folder."""
+        provider, _, rest = self.retrieval.store.partition(":")
+        address, mark, name = rest.partition("#")
+        if provider not in _FOLDER_STORES or not address or "://" in address:
+            return self.retrieval.store
+        return f"{provider}:{self.path(address).absolute()}{mark}{name}"
 
     def path(self, name: str) -> Path:
         """A configured path, relative ones from the project folder."""
@@ -263,6 +295,9 @@ def parse(table: dict[str, Any], folder: Path, problems: list[str]) -> Config:
     if config.compare.shot_choice not in SHOT_CHOICES:
         choices, value = ", ".join(SHOT_CHOICES), config.compare.shot_choice
         problems.append(say("core.config_choice", section="compare", key="shot_choice", value=value, choices=choices))
+    if config.tuning.precision not in PRECISIONS:
+        choices, value = ", ".join(PRECISIONS), config.tuning.precision
+        problems.append(say("core.config_choice", section="tuning", key="precision", value=value, choices=choices))
     if config.answers.unsupported not in UNSUPPORTED:
         choices, value = ", ".join(UNSUPPORTED), config.answers.unsupported
         problems.append(say("core.config_choice", section="answers", key="unsupported", value=value, choices=choices))
@@ -275,8 +310,11 @@ def is_brought(name: str) -> bool:
 
 
 def is_approach(name: str) -> bool:
-    """True for a known approach, also with ``+constrained``, and for one that the user brings."""
-    return name.removesuffix(CONSTRAINED) in APPROACHES or is_brought(name)
+    """True for a known approach, also with ``+constrained``, for one of an installed package (entry points
+    ``groundtune.approach``) and for one that the user brings.
+    """
+    plain = name.removesuffix(CONSTRAINED)
+    return plain in APPROACHES or is_brought(name) or bool(entry_points(group="groundtune.approach", name=plain))
 
 
 def _section(kind: Any, name: str, values: dict[str, Any], problems: list[str]) -> Any:  # noqa: ANN401

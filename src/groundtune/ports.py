@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from numpy.typing import NDArray
@@ -46,6 +46,25 @@ class Model(Protocol):
 
 
 @runtime_checkable
+class StreamingModel(Model, Protocol):
+    """A ``Model`` that can tell its text while it writes it."""
+
+    def stream(
+        self,
+        messages: Sequence[Message],
+        on_text: Callable[[str], None],
+        *,
+        max_tokens: int = 256,
+        temperature: float = 0.0,
+        seed: int = 0,
+        schema: Mapping[str, Any] | None = None,
+    ) -> Generation:
+        """What ``generate`` does; ``on_text`` is told every piece as it comes, and the pieces together are the text.
+        A failure before the first piece is tried again, a later one raises.
+        """
+
+
+@runtime_checkable
 class Reader(Protocol):
     """An extractive reader: finds answer spans in passages, so that an answer is its own citation."""
 
@@ -81,6 +100,13 @@ class Store(Protocol):
 
     def search(self, text: str, vector: NDArray[Any] | None, k: int, filter: Filter | None = None) -> list[Hit]:
         """Best ``k`` chunks of current versions, best first."""
+
+
+class Retriever(Protocol):
+    """Finds passages in an index of its own."""
+
+    def search(self, query: str, k: int = 10) -> Sequence[Hit]:
+        """Best ``k`` passages, best first."""
 
 
 class Reranker(Protocol):

@@ -21,10 +21,14 @@ if TYPE_CHECKING:
     from groundtune.knowledge.labels import FolderRule
     from groundtune.knowledge.site import Link
     from groundtune.measure.answering import Listener
+    from groundtune.measure.court import Judging
     from groundtune.measure.limits import Limits
     from groundtune.measure.results import Report
+    from groundtune.measure.trials import Curve, Sweep
     from groundtune.ports import Approach, Reader
+    from groundtune.tuning.lora import LoraTrainer
     from groundtune.tuning.plan import Progress
+    from groundtune.tuning.preflight import Preflight
     from groundtune.verdict.cost import CostReport
     from groundtune.verdict.outcome import Verdict
 
@@ -84,6 +88,7 @@ class Project:
 
     def __init__(self, config: Config) -> None:
         self.config = config
+        registry.look_in(config.folder)
 
     @classmethod
     def open(cls, folder: str | Path = ".") -> Project:
@@ -114,7 +119,10 @@ class Project:
             self.config.state / KNOWLEDGE,
             embedder=self.config.models.embedder,
             chunk_characters=self.config.retrieval.chunk_characters,
+            store=self.config.store,
+            retriever=self.config.retrieval.retriever,
             progress=progress,
+            background=progress is None,
         )
         base.restrict(self.folder_rules)
         return base
@@ -210,14 +218,27 @@ class Project:
         progress: Listener | None = None,
         refresh: bool = False,
         limits: Limits | None = None,
+        workers: int = 1,
+        until_decided: bool = False,
+        seeds: int | None = None,
+        judge: Judging | None = None,
     ) -> Report:
-        """Measure and keep the report as the latest run: ``models`` instead of the base model, within ``limits``. Raises
-        what ``measure.run.compare`` does.
+        """Measure and keep the report as the latest run: ``models`` instead of the base model, within ``limits``; the rest
+        as for ``measure.run.compare``, whose errors it raises.
         """
         from groundtune.measure.run import compare as measure
 
         report = measure(
-            self.config, approaches=approaches, models=models, progress=progress, refresh=refresh, limits=limits
+            self.config,
+            approaches=approaches,
+            models=models,
+            progress=progress,
+            refresh=refresh,
+            limits=limits,
+            workers=workers,
+            until_decided=until_decided,
+            seeds=seeds,
+            judge=judge,
         )
         documents = self.documents()
         settings = dict(report.settings)
@@ -272,16 +293,56 @@ class Project:
         wants = needs_of(name).examples or (path.is_file() and not self.config.format.instruction.strip())
         return self._fitted(name, self._training_examples() if wants else (), serving=True)
 
-    def tune(self, with_context: bool = False, *, progress: Callable[[Progress], None] | None = None) -> Adapter:
+    def tune(
+        self,
+        with_context: bool = False,
+        *,
+        progress: Callable[[Progress], None] | None = None,
+        announce: Callable[[Preflight], None] | None = None,
+    ) -> Adapter:
         """Train the adapter for fine-tuning, or with retrieved context for RAG + fine-tuning: the one that ``compare``
-        would train, so that neither trains it twice.
+        would train, so that neither trains it twice. ``announce`` hears what will be trained before it is.
 
         Raises ``DataError`` for fewer than 10 examples, ``TrainingError`` for a base that cannot be trained here.
         """
-        name = "rag+finetune" if with_context else "finetune"
-        adapter = getattr(self._fitted(name, self._training_examples(), progress), "adapter", None)
+        from groundtune.approaches.setting import load_schema
+        from groundtune.tuning.lora import LoraTrainer
+
+        schema = load_schema(self.config)
+        trainer = LoraTrainer(self.config.tuning, progress=progress, announce=announce, schema=schema)
+        adapter = getattr(self._fitted(_tuned(with_context), self._training_examples(), trainer), "adapter", None)
         assert isinstance(adapter, Adapter)
         return adapter
+
+    def preflight(self, with_context: bool = False) -> Preflight:
+        """What ``tune`` would train, without training. Raises what it would raise before its first step."""
+        from groundtune.approaches.setting import load_schema
+        from groundtune.tuning.dry import DryTrainer
+
+        trainer = DryTrainer(self.config.tuning, schema=load_schema(self.config))
+        self._fitted(_tuned(with_context), self._training_examples(), trainer)
+        assert trainer.report is not None
+        return trainer.report
+
+    def learning_curve(self, with_context: bool = False, **watchers: Any) -> Curve:  # noqa: ANN401 - as make_bench
+        """Whether more examples would help: trained on a quarter, half and all of them. Raises ``DataError`` for fewer
+        than 50 examples.
+        """
+        from groundtune.measure.trials import learning_curve, make_bench
+
+        bench = make_bench(self.config, self.kb, self.documents(), self._training_examples(), **watchers)
+        return learning_curve(bench, _tuned(with_context))
+
+    def sweep_gold(self, shares: Sequence[float], **watchers: Any) -> Sweep:  # noqa: ANN401 - as make_bench
+        """Which share of rows that show the right passage trains best. Raises as ``learning_curve``."""
+        from groundtune.measure.trials import make_bench, sweep_gold
+
+        bench = make_bench(self.config, self.kb, self.documents(), self._training_examples(), **watchers)
+        return sweep_gold(bench, shares)
+
+    def with_gold_share(self, share: float) -> Project:
+        """The same project with another ``tuning.gold_share``."""
+        return Project(replace(self.config, tuning=replace(self.config.tuning, gold_share=share)))
 
     def _training_examples(self) -> Sequence[Example]:
         from groundtune.measure.plan import make_plan
@@ -292,7 +353,7 @@ class Project:
         self,
         name: str,
         examples: Sequence[Example],
-        progress: Callable[[Progress], None] | None = None,
+        trainer: LoraTrainer | None = None,
         *,
         serving: bool = False,
     ) -> Approach:
@@ -301,8 +362,8 @@ class Project:
         from groundtune.approaches.setting import make_setting
         from groundtune.tuning.service import promoted
 
-        setting = make_setting(self.config, self.kb, progress=progress)
-        trainer = promoted(setting.adapters, name) if serving else None
+        setting = make_setting(self.config, self.kb)
+        trainer = promoted(setting.adapters, name) if serving else trainer
         options = {"trainer": trainer} if trainer is not None else {}
         approach = open_approach(name, setting, **options)
         approach.fit(self.documents(), examples)
@@ -344,6 +405,11 @@ def compare(project: Project | str | Path, **options: Any) -> Report:  # noqa: A
 def tune(project: Project | str | Path, **options: Any) -> Adapter:  # noqa: ANN401 - as Project.tune
     """Train the adapter of a project (or the folder of one); ``options`` as for ``Project.tune``."""
     return _opened(project).tune(**options)
+
+
+def _tuned(with_context: bool) -> str:
+    """The approach that an adapter is trained for."""
+    return "rag+finetune" if with_context else "finetune"
 
 
 def _opened(project: Project | str | Path) -> Project:

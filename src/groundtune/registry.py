@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Any
 
 from groundtune.errors import MissingExtra, SpecError
@@ -14,8 +15,12 @@ _BUILT_IN: dict[str, dict[str, str]] = {
         "builtin": "groundtune.models.builtin:open_model",
         "openai": "groundtune.models.openai:open_model",
         "gemini": "groundtune.models.gemini:open_model",
+        "anthropic": "groundtune.models.anthropic:open_model",
+        "litellm": "groundtune.models.litellm:open_model",
         "ollama": "groundtune.models.ollama:open_model",
         "hf": "groundtune.models.hf:open_model",
+        "langchain": "groundtune.interop.langchain:open_model",
+        "llamaindex": "groundtune.interop.llamaindex:open_model",
         "fake": "groundtune.models.fake:open_model",
     },
     "reader": {
@@ -25,11 +30,38 @@ _BUILT_IN: dict[str, dict[str, str]] = {
     "embedder": {
         "builtin": "groundtune.models.static:open_embedder",
         "openai": "groundtune.models.openai:open_embedder",
+        "gemini": "groundtune.models.gemini:open_embedder",
+        "litellm": "groundtune.models.litellm:open_embedder",
         "ollama": "groundtune.models.ollama:open_embedder",
         "hf": "groundtune.models.hf:open_embedder",
+        "langchain": "groundtune.interop.langchain:open_embedder",
+        "llamaindex": "groundtune.interop.llamaindex:open_embedder",
         "fake": "groundtune.models.fake:open_embedder",
     },
-    "store": {"sqlite": "groundtune.store.sqlite:open_store"},
+    # What objects of lower rooms look like elsewhere; made in rooms above them.
+    "view": {
+        "report": "groundtune.report.notebook:report_fragment",
+        "verdict": "groundtune.report.notebook:verdict_fragment",
+        "pandas": "groundtune.interop.frames:to_pandas",
+        "arrow": "groundtune.interop.frames:to_arrow",
+    },
+    "retriever": {
+        "langchain": "groundtune.interop.langchain:open_retriever",
+        "llamaindex": "groundtune.interop.llamaindex:open_retriever",
+    },
+    "reranker": {
+        "hf": "groundtune.models.rerank:open_reranker",
+        "fake": "groundtune.models.fake:open_reranker",
+    },
+    "store": {
+        "sqlite": "groundtune.store.sqlite:open_store",
+        "pgvector": "groundtune.store.pgvector:open_store",
+        "lancedb": "groundtune.store.lancedb:open_store",
+        "qdrant": "groundtune.store.qdrant:open_store",
+        "weaviate": "groundtune.store.weaviate:open_store",
+        "pinecone": "groundtune.store.pinecone:open_store",
+        "fake": "groundtune.store.fake:open_store",
+    },
     "approach": {
         "prompt": "groundtune.approaches.prompt:Prompt",
         "few-shot": "groundtune.approaches.fewshot:FewShot",
@@ -42,11 +74,27 @@ _BUILT_IN: dict[str, dict[str, str]] = {
 # A module that cannot be imported names the extra that brings it.
 _EXTRAS = {
     "torch": "tune", "transformers": "tune", "peft": "tune", "trl": "tune", "accelerate": "tune", "tokenizers": "tune",
-    "datasets": "tune", "safetensors": "tune", "llguidance": "tune", "sentence_transformers": "tune", "openai": "openai", "google": "gemini",
+    "datasets": "tune", "safetensors": "tune", "llguidance": "tune", "sentence_transformers": "rerank", "openai": "openai", "google": "gemini", "anthropic": "anthropic", "litellm": "litellm",
     "langchain_core": "langchain", "llama_index": "llamaindex", "pinecone": "pinecone", "weaviate": "weaviate",
-    "psycopg": "pgvector", "pgvector": "pgvector", "ray": "ray", "starlette": "serve", "uvicorn": "serve",
+    "psycopg": "pgvector", "lancedb": "lancedb", "qdrant_client": "qdrant", "ray": "ray", "gguf": "export", "xllamacpp": "llama", "starlette": "serve", "uvicorn": "serve",
     "pypdfium2": "docs", "docx": "docs", "pptx": "docs", "openpyxl": "docs", "selectolax": "docs",
 }  # fmt: skip
+
+
+_places: list[Path] = []
+
+
+def look_in(folder: Path) -> None:
+    """A project folder: modules that a spec names (``langchain:my_app:llm``) are looked for there first."""
+    place = folder.resolve()
+    if place in _places:
+        _places.remove(place)
+    _places.append(place)
+
+
+def places() -> tuple[Path, ...]:
+    """The project folders so far, the last one last."""
+    return tuple(_places)
 
 
 def providers(kind: str) -> dict[str, str]:
@@ -63,7 +111,10 @@ def load(kind: str, spec: str, **options: Any) -> Any:  # noqa: ANN401 - the kin
     Raises ``SpecError`` for an unknown provider (with a suggestion) and ``MissingExtra`` when its package is absent.
     """
     provider, _, name = spec.partition(":")
-    return resolve(kind, provider)(name, **options)
+    try:
+        return resolve(kind, provider)(name, **options)
+    except ModuleNotFoundError as error:
+        raise missing(error, provider) from error
 
 
 def resolve(kind: str, provider: str) -> Any:  # noqa: ANN401

@@ -1,78 +1,79 @@
-"""What every store must do, whatever is behind it."""
+"""What every store must do, whatever is behind it (``groundtune.testing``), over all stores that can run here."""
 
-import numpy as np
+import re
+
 import pytest
 
 from groundtune import registry
-from groundtune.types import Chunk, Document, digest
+from groundtune.testing import STORE_CHECKS, check_store, what_was_written_stays
+
+IN_A_FOLDER = [what_was_written_stays, *[c for c in STORE_CHECKS if c.__name__ == "an_update_replaces_everything"]]
+
+STORES = ("sqlite", "mirrored", "fake", "pgvector", "lancedb", "qdrant")
 
 
-@pytest.fixture(params=["sqlite"])
-def store(request, tmp_path):
-    made = registry.load("store", f"{request.param}:{tmp_path / 'kb'}")
-    yield made
-    made.close()
+@pytest.fixture(params=STORES)
+def opener(request, tmp_path):
+    kind = request.param
+    unique = re.sub(r"\W", "_", f"{tmp_path.parent.name}_{tmp_path.name}")[-20:]
+    if kind == "sqlite":
+        return lambda name: registry.load("store", f"sqlite:{tmp_path / name}")
+    if kind == "mirrored":
+        return lambda name: registry.load("store", f"sqlite:{tmp_path / name}", outer=f"fake:{unique}{name[:16]}")
+    if kind == "fake":
+        return lambda name: registry.load("store", f"fake:{unique}{name[:16]}")
+    if kind == "lancedb":
+        pytest.importorskip("lancedb", reason="needs the lancedb extra")
+        return lambda name: registry.load("store", f"lancedb:{tmp_path}/lance#{name}")
+    address = request.getfixturevalue({"pgvector": "postgres"}.get(kind, kind))
+    return lambda name: registry.load("store", f"{kind}:{address}#{unique}_{name[:16]}")
 
 
-def pieces(document, *texts):
-    out = []
-    for number, text in enumerate(texts):
-        start = document.text.index(text)
-        name = f"{document.id}#{number}"
-        out.append(
-            Chunk(
-                name, document.id, document.version, text, start, start + len(text), digest(text), document.title, "§ 1"
-            )
-        )
-    return out
+@pytest.mark.parametrize("check", STORE_CHECKS, ids=lambda check: check.__name__)
+def test_store(check, opener):
+    check(opener)
 
 
-def test_upsert_then_search_returns_the_same_chunks(store):
-    document = Document("d", "Annual leave is 20 days. Parking costs 40 euros.", {"title": "Handbook"})
-    chunks = pieces(document, "Annual leave is 20 days.", "Parking costs 40 euros.")
-    store.upsert(document, chunks, None)
-    hits = store.search("parking costs", None, 5)
-    assert hits[0].chunk == chunks[1]
-    assert hits == sorted(hits, key=lambda hit: -hit.score)
-    assert store.digests() == {"d": document.version}
+@pytest.mark.parametrize("check", IN_A_FOLDER, ids=lambda check: check.__name__)
+def test_qdrant_in_a_folder(check, tmp_path):
+    """What its server mode does not show: files, and several stores on one client."""
+    pytest.importorskip("qdrant_client", reason="needs the qdrant extra")
+    check(lambda name: registry.load("store", f"qdrant:{tmp_path}/qdrant#{name}"))
 
 
-def test_upsert_replaces_all_chunks(store):
-    old = Document("d", "alpha beta")
-    store.upsert(old, pieces(old, "alpha", "beta"), None)
-    new = Document("d", "gamma")
-    store.upsert(new, pieces(new, "gamma"), None)
-    assert store.search("alpha beta", None, 5) == []
-    assert [hit.chunk.text for hit in store.search("gamma", None, 5)] == ["gamma"]
+WITH_INDEXES = [
+    check for check in STORE_CHECKS if re.search("cosine|filter|lose|readers_see|replaces|long", check.__name__)
+]
 
 
-def test_upsert_is_idempotent(store):
-    document = Document("d", "alpha beta")
-    for _ in range(3):
-        store.upsert(document, pieces(document, "alpha beta"), None)
-    assert len(store.search("alpha", None, 5)) == 1
+@pytest.mark.parametrize("check", WITH_INDEXES, ids=lambda check: check.__name__)
+def test_pgvector_with_its_index(check, postgres, tmp_path, monkeypatch):
+    """The path that many vectors take."""
+    monkeypatch.setattr("groundtune.store.pgtables.INDEXED_FROM", 2)
+    monkeypatch.setattr("groundtune.store.pgvector._EXACT", 3)
+    unique = re.sub(r"\W", "_", tmp_path.name)[-20:]
+    check(lambda name: registry.load("store", f"pgvector:{postgres}#i{unique}_{name[:16]}"))
 
 
-def test_delete_says_how_many_were_there(store):
-    document = Document("d", "alpha")
-    store.upsert(document, pieces(document, "alpha"), None)
-    assert store.delete(["d", "missing"]) == 1
-    assert store.delete(["d"]) == 0
-    assert store.search("alpha", None, 5) == []
-    assert store.digests() == {}
+@pytest.mark.parametrize("check", WITH_INDEXES, ids=lambda check: check.__name__)
+def test_lancedb_with_its_index(check, tmp_path, monkeypatch):
+    pytest.importorskip("lancedb", reason="needs the lancedb extra")
+    for name, value in (("INDEXED_FROM", 10), ("_TIDY_ROWS", 4)):
+        monkeypatch.setattr(f"groundtune.store.lancedb.{name}", value)
+    check(lambda name: registry.load("store", f"lancedb:{tmp_path}/lance#{name}"))
 
 
-def test_vectors_find_what_words_do_not(store):
-    document = Document("d", "alpha beta")
-    store.upsert(document, pieces(document, "alpha", "beta"), np.array([[1, 0], [0, 1]], dtype=np.float32))
-    hits = store.search("unrelated", np.array([0.0, 1.0], dtype=np.float32), 1)
-    assert hits[0].chunk.text == "beta"
+def test_check_store_names_what_is_not_kept(tmp_path):
+    class Forgetful:
+        def __init__(self, store):
+            self.store = store
+            self.digests, self.search, self.close = store.digests, store.search, store.close
 
+        def upsert(self, document, chunks, vectors):
+            self.store.upsert(document, chunks, vectors)
 
-def test_k_limits_and_filter_narrows(store):
-    for number in range(5):
-        document = Document(f"d{number}", f"alpha {number}", {"part": number % 2})
-        store.upsert(document, pieces(document, document.text), None)
-    assert len(store.search("alpha", None, 3)) == 3
-    found = store.search("alpha", None, 5, {"part": 1})
-    assert sorted(hit.chunk.document_id for hit in found) == ["d1", "d3"]
+        def delete(self, ids):
+            return len(ids)
+
+    with pytest.raises(AssertionError, match="an_empty_store_finds_nothing|deleting_says"):
+        check_store(lambda name: Forgetful(registry.load("store", f"sqlite:{tmp_path / name}")))

@@ -22,7 +22,7 @@ FLOORS = (
     ("measure",),
     ("verdict",),
     ("report",),
-    ("project",),
+    ("project", "testing"),
     ("cli", "interop", "serve"),
 )
 # On these floors neighbours may use each other: errors say messages, and the command line starts the server.

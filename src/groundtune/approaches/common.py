@@ -8,8 +8,10 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
+from groundtune.approaches.live import write
 from groundtune.approaches.setting import Setting
 from groundtune.config import Config
 from groundtune.messages import say
@@ -97,16 +99,24 @@ def question_of(example: Example) -> Question:
 
 
 def ask(
-    setting: Setting, model: Model, system: str, text: str, shots: Sequence[Example] = (), started: float | None = None
+    setting: Setting,
+    model: Model,
+    system: str,
+    text: str,
+    shots: Sequence[Example] = (),
+    started: float | None = None,
+    live: bool = False,
 ) -> Answer:
     """One call: system prompt, ``shots`` as finished turns, ``text``. ``started`` (``time.perf_counter``) makes the
-    seconds include what was done before.
+    seconds include what was done before. ``live``: who listens (``approaches.live``) hears it while it is written; only
+    for text that nothing is done to afterwards.
     """
     began = time.perf_counter() if started is None else started
     turns = [turn for shot in shots for turn in (Message("user", shot.input), Message("assistant", shot.target))]
     messages = (Message("system", system), *turns, Message("user", neutralise(text)))
     settings = setting.config.compare
-    wrote = model.generate(messages, max_tokens=settings.max_answer_tokens, seed=settings.seed, schema=setting.schema)
+    call = partial(write, model) if live else model.generate
+    wrote = call(messages, max_tokens=settings.max_answer_tokens, seed=settings.seed, schema=setting.schema)
     field = setting.config.format.answer_field
     return Answer(
         text=wrote.text,

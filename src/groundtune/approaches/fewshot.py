@@ -40,7 +40,7 @@ class FewShot:
     def answer(self, question: Question) -> Answer:
         """One call to the base model with the shots before the question."""
         shots = nearest_shots(self._indexed, question.text, len(self.shots)) if self._indexed else self.shots
-        return ask(self._setting, self._setting.open_model(None), self._system, question.text, shots)
+        return ask(self._setting, self._setting.open_model(None), self._system, question.text, shots, live=True)
 
 
 def choose_shots(examples: Sequence[Example], k: int, *, seed: int, field: str) -> tuple[Example, ...]:

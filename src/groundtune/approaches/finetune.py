@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from groundtune.approaches.common import ask, house_example, system_prompt
-from groundtune.approaches.setting import Setting
+from groundtune.approaches.setting import Setting, load_schema
 from groundtune.errors import TrainingError
 from groundtune.tuning.base import base_path, training_digest
 from groundtune.tuning.lora import LoraTrainer
@@ -19,7 +19,8 @@ class FineTune:
 
     def __init__(self, setting: Setting, *, trainer: LoraTrainer | None = None) -> None:
         self._setting = setting
-        self._trainer = trainer or LoraTrainer(setting.config.tuning, progress=setting.progress)
+        schema = load_schema(setting.config)
+        self._trainer = trainer or LoraTrainer(setting.config.tuning, progress=setting.progress, schema=schema)
         self._system = system_prompt(setting.config)
         self.adapter: Adapter | None = None
 
@@ -36,7 +37,7 @@ class FineTune:
     def answer(self, question: Question) -> Answer:
         """One call to the tuned model. Raises ``TrainingError`` before ``fit``."""
         model = self._setting.open_model(fitted(self.adapter, self.name).path)
-        return ask(self._setting, model, self._system, question.text)
+        return ask(self._setting, model, self._system, question.text, live=True)
 
 
 def train_adapter(setting: Setting, trainer: LoraTrainer, rows: Sequence[Example], name: str) -> Adapter:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,11 +12,13 @@ from groundtune.approaches.finetune import fitted, train_adapter
 from groundtune.approaches.gold import find_gold
 from groundtune.approaches.rag import answer_grounded
 from groundtune.approaches.retrieve import knowledge_of, retrieve
-from groundtune.approaches.setting import Setting
+from groundtune.approaches.setting import Setting, load_schema
+from groundtune.messages import say
 from groundtune.text.prompts import Shown
 from groundtune.tuning.base import base_path
 from groundtune.tuning.lora import LoraTrainer
-from groundtune.tuning.raft import raft_example
+from groundtune.tuning.raft import quote_for, raft_example, refusal_like
+from groundtune.tuning.scoring import fits
 from groundtune.types import Adapter, Answer, Document, Example, Question
 
 
@@ -42,6 +45,7 @@ class _Draft:
     others: tuple[Shown, ...]
     places: int
     keep_gold: bool = True
+    quote: str = ""
 
 
 class RagFineTune:
@@ -51,7 +55,8 @@ class RagFineTune:
 
     def __init__(self, setting: Setting, *, trainer: LoraTrainer | None = None) -> None:
         self._setting = setting
-        self._trainer = trainer or LoraTrainer(setting.config.tuning, progress=setting.progress)
+        schema = load_schema(setting.config)
+        self._trainer = trainer or LoraTrainer(setting.config.tuning, progress=setting.progress, schema=schema)
         self._system = system_prompt(setting.config)
         self.adapter: Adapter | None = None
         self.rows: RaftRows | None = None
@@ -82,15 +87,16 @@ def make_rows(
     that were retrieved, at most ``tuning.distractors`` and as many as inference would show beside the gold one; a row
     that is too long loses distractors.
     """
-    tuning, field = setting.config.tuning, setting.config.format.answer_field
+    tuning = setting.config.tuning
     drafts = [_draft(setting, example, texts) for example in examples]
+    refusal = _refusal(setting, examples)
     having = [index for index, draft in enumerate(drafts) if draft.gold is not None]
     spare = [index for index in having if drafts[index].others]  # the others would be left without any passage
     random.Random(tuning.seed).shuffle(spare)
-    dropped = spare[: round((1 - tuning.gold_share) * len(having))]
+    # without a refusal to teach, a row without its passage would teach to answer from memory
+    dropped = spare[: round((1 - tuning.gold_share) * len(having))] if refusal is not None else []
     for index in dropped:
         drafts[index] = replace(drafts[index], keep_gold=False)
-    refusal = next((example.target for example in examples if unanswerable(example, field)), None)
     rows = _fitting(setting, trainer, drafts, refusal)
     return RaftRows(rows, len(having) - len(dropped), len(dropped), len(examples) - len(having))
 
@@ -100,7 +106,23 @@ def _draft(setting: Setting, example: Example, texts: Mapping[str, str]) -> _Dra
     refused = unanswerable(example, setting.config.format.answer_field)
     gold = None if refused else find_gold(setting, example, found, texts)
     others = tuple(passage for passage in found.shown if gold is None or not gold.in_(passage))
-    return _Draft(example, gold.shown if gold else None, others, len(found.shown))
+    quote = quote_for(gold.shown, gold.proof) if gold and setting.config.tuning.quotes else ""
+    return _Draft(example, gold.shown if gold else None, others, len(found.shown), quote=quote)
+
+
+def _refusal(setting: Setting, examples: Sequence[Example]) -> str | None:
+    """What a row without its passage is trained to answer: the examples' own refusal; else a sentence, or the answers'
+    JSON with null everywhere, as far as the schema allows that; else None.
+    """
+    config = setting.config
+    own = next((e.target for e in examples if unanswerable(e, config.format.answer_field)), None)
+    if own is not None or not examples:
+        return own
+    made = refusal_like(examples[0].target)
+    if made is None:
+        return None if config.format.schema else say("approaches.refusal", config.project.language)
+    schema = load_schema(config)
+    return made if schema is None or fits(schema, json.loads(made)) else None
 
 
 def _fitting(
@@ -121,4 +143,6 @@ def _fitting(
 def _row(draft: _Draft, most: int, seed: int, refusal: str | None) -> Example:
     taken = 1 if draft.gold is not None and draft.keep_gold else 0
     others = draft.others[: max(0, min(most, draft.places - taken))]
-    return raft_example(draft.example, draft.gold, others, keep_gold=draft.keep_gold, seed=seed, refusal=refusal)
+    return raft_example(
+        draft.example, draft.gold, others, keep_gold=draft.keep_gold, seed=seed, refusal=refusal, quote=draft.quote
+    )

@@ -24,4 +24,4 @@ class Prompt:
 
     def answer(self, question: Question) -> Answer:
         """One call to the base model."""
-        return ask(self._setting, self._setting.open_model(None), self._system, question.text)
+        return ask(self._setting, self._setting.open_model(None), self._system, question.text, live=True)

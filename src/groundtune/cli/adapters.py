@@ -47,12 +47,13 @@ def show(state: State, name: str) -> None:
         (say("cli.adapters.parent"), card.parent or "-"), (say("cli.adapters.data"), card.data_digest or "-"),
         (say("cli.adapters.template"), card.template_digest or "-"),
         (say("cli.adapters.ends"), ", ".join(map(str, card.end_tokens)) or "-"),
-        (say("cli.adapters.loss"), _loss(card)),
+        (say("cli.adapters.loss"), _loss(card)), (say("cli.adapters.base_digest"), card.base_digest or "-"),
         *((f"settings.{key}", str(value)) for key, value in card.adapter.settings.items() if key != "data_digest"),
         *((f"scores.{key}", f"{value:.3f}") for key, value in card.scores.items()),
+        *_checked(card),
     ]  # fmt: skip
     state.emit({"card": card, "in_service_for": serving}, columns(("", ""), rows).lstrip("\n"))
-    if card.damage:
+    if card.damage or card.base_changed:
         raise SystemExit(1)
 
 
@@ -64,6 +65,16 @@ def diff(state: State, one: str, other: str) -> None:
     found = _adapters(state).diff(one, other)
     rows = [(d.what, _text(d.one), _text(d.other)) for d in found]
     state.emit({"differences": found}, columns(("", one, other), rows) if rows else say("cli.adapters.same"))
+
+
+@command.verb("check")
+@argument("name")
+def check(state: State, name: str) -> None:
+    """Did training make the model forget? Before and after, kept in the adapter's card."""
+    from groundtune.cli import adapter_check
+
+    found = adapter_check.check(state, state.project(), name)
+    state.emit({"check": found.as_dict()}, adapter_check.table(found))
 
 
 @command.verb("promote")
@@ -114,7 +125,19 @@ def _list(state: State, adapters: Adapters) -> None:
 def _state(card: Card, serving: list[str]) -> str:
     if card.damage:
         return say("cli.adapters.damaged", file=card.damage)
+    if card.base_changed:
+        return say("cli.adapters.base_changed")
     return say("cli.adapters.serving", approach=", ".join(serving)) if serving else ""
+
+
+def _checked(card: Card) -> list[tuple[str, str]]:
+    """The parts of the last forgetting check."""
+    rows = []
+    for change in card.check.get("changes", ()):
+        shares = f"{change['before']['value']:.0%} → {change['after']['value']:.0%}"
+        label = say(f"cli.adapters.check_{change['part']}", n=change["n"])
+        rows.append((label, f"{shares}, {say('cli.adapters.effect_' + change['effect'])}"))
+    return rows
 
 
 def _loss(card: Card) -> str:

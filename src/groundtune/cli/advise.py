@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from groundtune import messages
@@ -15,7 +16,9 @@ from groundtune.config import Config
 from groundtune.errors import UserError
 from groundtune.messages import say
 from groundtune.project import Project
+from groundtune.tuning.data import load_examples
 from groundtune.verdict.advise import ANSWERS, Interview, InterviewQuestion, advise, questions
+from groundtune.verdict.signals import read_signals
 from groundtune.verdict.words import render_advice
 
 
@@ -56,7 +59,18 @@ def _config(state: State) -> tuple[Config | None, Interview]:
     project: Project = state.project()
     path = project.config.path(project.config.project.examples)
     count = sum(bool(line.strip()) for line in path.read_bytes().splitlines()) if path.is_file() else 0
-    return project.config, Interview.from_config(project.config, count)
+    signals = read_signals(project.config, _targets(path))
+    return project.config, Interview.from_config(project.config, count).with_signals(signals)
+
+
+def _targets(path: Path) -> list[str]:
+    """The answers of the examples; none where the file has mistakes, which ``groundtune lint`` names."""
+    if not path.is_file():
+        return []
+    try:
+        return [example.target for example in load_examples(path)]
+    except UserError:
+        return []
 
 
 def _interview(state: State, start: Interview, given: dict[str, Any]) -> Interview:

@@ -26,6 +26,7 @@ def command(state: State, question: str, model: str | None, k: int | None, as_of
         raise UserError("cli.search.empty_question")
     project = state.project()
     require_documents(project)
+    tell_switching(state, project)
     answer = as_reader(state, project, reader).ask(question, model, k, as_of)
     state.emit(table(question, answer), describe(answer))
     if answer.omitted:
@@ -40,6 +41,13 @@ def require_documents(project: Project) -> None:
     """Raises ``DataError`` when nothing was ingested."""
     if not project.documents():
         raise DataError("cli.ask.not_ingested")
+
+
+def tell_switching(state: State, project: Project) -> None:
+    """Says so while the vectors of another embedder are being made."""
+    if found := project.kb.switching():
+        done = found.total - found.lacking
+        state.talk(say("cli.ask.switching", old=found.old, new=found.new, done=done, total=found.total))
 
 
 def as_reader(state: State, project: Project, labels: str | None) -> Project:

@@ -5,18 +5,23 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from rich.console import Console
 
 from groundtune import messages
 from groundtune.cli.context import State, console
 from groundtune.cli.options import Number, option, verb
+from groundtune.errors import ConfigError
+from groundtune.measure.court import Judging
 from groundtune.measure.limits import Limits
 from groundtune.measure.results import Report
 from groundtune.messages import say
 from groundtune.project import Project
+from groundtune.report.insights import insights
 from groundtune.report.progress import ProgressPrinter
-from groundtune.report.terminal import print_comparison
+from groundtune.report.terminal import print_comparison, say_line
+from groundtune.report.words import Words
 
 
 @verb("compare")
@@ -27,6 +32,11 @@ from groundtune.report.terminal import print_comparison
 @option("--dry-run", is_flag=True)
 @option("--max-cost", type=Number(float, 0), default=None, metavar="DOLLARS")
 @option("--max-minutes", type=Number(float, 0), default=None, metavar="MINUTES")
+@option("--workers", type=Number(int, 1, 256), default=1, show_default=True)
+@option("--until-decided", is_flag=True)
+@option("--seeds", type=Number(int, 1, 50), default=None)
+@option("--judge", metavar="SPEC", default=None)
+@option("--judge-labels", metavar="FILE", default=None)
 def command(
     state: State,
     approaches: tuple[str, ...],
@@ -36,26 +46,57 @@ def command(
     dry_run: bool,
     max_cost: float | None,
     max_minutes: float | None,
+    workers: int,
+    until_decided: bool,
+    seeds: int | None,
+    judge: str | None,
+    judge_labels: str | None,
 ) -> None:
     """Progress goes to stderr, the table to stdout."""
     from groundtune.cli.spending import limits_of
 
+    if judge_labels and not judge:
+        raise ConfigError("cli.compare.labels_alone")
     project = with_limit(state.project().with_model(models[0] if models else None), max_questions)
-    limits = limits_of(models or (project.config.models.base,), max_cost, max_minutes)
+    asked = (*(models or (project.config.models.base,)), *((judge,) if judge else ()))
+    limits = limits_of(asked, max_cost, max_minutes)
     if dry_run:
         _forecast(state, project, approaches, models, refresh, limits)
         return
-    report = run(project, approaches, refresh, models=models, limits=limits)
+    judging = Judging(judge, Path(judge_labels) if judge_labels else None) if judge else None
+    sheet = bool(judging and judging.labels and not judging.labels.exists())
+    report = run(
+        project,
+        approaches,
+        refresh,
+        models=models,
+        limits=limits,
+        workers=workers,
+        until_decided=until_decided,
+        seeds=seeds,
+        judge=judging,
+    )
     latest = project.latest()
     assert latest is not None
     if state.json:
         state.emit({"report": json.loads(report.to_json()), "path": latest.report_path, "html": latest.html_path}, "")
     else:
         print_comparison(report, console(), messages.language(), project.cost(report))
+        _insights(report)
+    if sheet and judge_labels and Path(judge_labels).exists():
+        state.talk(say("cli.compare.sheet", path=judge_labels))
     if missing := sum(result.missing for result in report.approaches):
         state.talk(say("cli.compare.missing", count=missing))
     state.talk(say("cli.compare.report", path=latest.html_path))
     state.talk(say("cli.compare.next"))
+
+
+def _insights(report: Report) -> None:
+    lines = insights(report, Words.of(messages.language()))
+    if lines:
+        console().print()
+    for line in lines:
+        say_line(line, console())
 
 
 def _forecast(
@@ -85,10 +126,24 @@ def run(
     *,
     models: Sequence[str] = (),
     limits: Limits | None = None,
+    workers: int = 1,
+    until_decided: bool = False,
+    seeds: int | None = None,
+    judge: Judging | None = None,
 ) -> Report:
     """Compare with progress on stderr."""
     printer = ProgressPrinter(Console(stderr=True), messages.language())
     try:
-        return project.compare(approaches or None, models=models, progress=printer, refresh=refresh, limits=limits)
+        return project.compare(
+            approaches or None,
+            models=models,
+            progress=printer,
+            refresh=refresh,
+            limits=limits,
+            workers=workers,
+            until_decided=until_decided,
+            seeds=seeds,
+            judge=judge,
+        )
     finally:
         printer.close()

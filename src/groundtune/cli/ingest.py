@@ -14,6 +14,7 @@ from groundtune.cli.pace import Pace
 from groundtune.errors import DataError, UserError
 from groundtune.knowledge.address import is_address
 from groundtune.knowledge.selftest import Choice
+from groundtune.knowledge.sight import Seen
 from groundtune.knowledge.site import PAGES, Link
 from groundtune.messages import say
 from groundtune.project import Project
@@ -21,6 +22,7 @@ from groundtune.tuning.data import load_questions
 from groundtune.types import SyncReport
 
 _SHOWN = 12
+_MISSED = 0.2  # share of the letters
 _EVERY = 1.0  # seconds between two looks at the files
 _WEB_EVERY = 300.0  # seconds between two looks at what is on the web
 
@@ -51,8 +53,11 @@ def command(
     ]
     report = ingest(project, roots)
     choice = test_retrieval(project) if self_test else None
-    table = {**asdict(report), "changed": report.changed} | ({"self_test": choice} if choice else {})
+    found = project.kb.seen([*report.added, *report.updated])
+    table = {**asdict(report), "changed": report.changed, "seen": found} | ({"self_test": choice} if choice else {})
     state.emit(table, describe(report) + (f"\n\n{describe_choice(choice)}" if choice else ""))
+    for warning in warnings(found, project.config.models.embedder, told=choice is not None):
+        state.talk(warning)
     if watch:
         _watch(state, project, roots)
     if report.failed:
@@ -99,6 +104,19 @@ def describe(report: SyncReport) -> str:
     return "\n".join(lines)
 
 
+def warnings(found: Seen, embedder: str, *, told: bool = False) -> list[str]:
+    """What search and the built-in models will miss of what was brought in. ``told``: the self-test said it already."""
+    lines = [] if told else [
+        say("cli.mix.blind", embedder=embedder, language=one.language, share=round(100 * one.share))
+        for one in found.blind
+    ]  # fmt: skip
+    if found.unsplit >= _MISSED:
+        lines.append(say("cli.ingest.unsplit", share=round(100 * found.unsplit)))
+    elif found.unread >= _MISSED:
+        lines.append(say("cli.ingest.unread", share=round(100 * found.unread)))
+    return lines
+
+
 def _watch(state: State, project: Project, paths: Sequence[str | Path | Link]) -> None:
     roots = [Path(path) for path in paths if not isinstance(path, Link)]
     links = [path for path in paths if isinstance(path, Link)]
@@ -122,6 +140,9 @@ def _watch(state: State, project: Project, paths: Sequence[str | Path | Link]) -
             continue
         if report.changed or report.failed:
             state.emit(report, describe(report))
+            found = project.kb.seen([*report.added, *report.updated])
+            for warning in warnings(found, project.config.models.embedder):
+                state.talk(warning)
 
 
 def snapshot(roots: Sequence[Path]) -> frozenset[tuple[str, int, int]]:

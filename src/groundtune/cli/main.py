@@ -26,8 +26,8 @@ from groundtune.messages import say
 
 # In the order of the work; each is ``groundtune.cli.<name>:command``.
 VERBS = (
-    "demo", "init", "ingest", "search", "ask", "history", "diff", "calibrate", "redteam", "examples", "lint", "questions", "compare", "decide", "cost", "advise", "tune", "adapters", "serve",
-    "status", "verify", "compact", "models",
+    "demo", "init", "ingest", "search", "ask", "history", "diff", "calibrate", "redteam", "examples", "lint", "questions", "compare", "decide", "cost", "advise", "tune", "adapters", "export", "serve",
+    "status", "verify", "compact", "migrate", "models", "exchange", "completion",
 )  # fmt: skip
 
 

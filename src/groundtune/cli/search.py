@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from groundtune.cli.ask import as_reader, require_documents
+from groundtune.cli.ask import as_reader, require_documents, tell_switching
 from groundtune.cli.context import State
 from groundtune.cli.options import Number, argument, option, verb
 from groundtune.cli.wide import wrap
@@ -25,6 +25,7 @@ def command(state: State, query: str, k: int, as_of: str, reader: str | None) ->
         raise UserError("cli.search.empty_question")
     project = state.project()
     require_documents(project)
+    tell_switching(state, project)
     hits = as_reader(state, project, reader).search(query, k, as_of)
     rows = [
         {"document_id": h.chunk.document_id, "version": h.chunk.version, "title": h.chunk.title,

@@ -1,16 +1,22 @@
-"""``groundtune tune``: train the adapter of the project."""
+"""``groundtune tune``: look at what would be trained, train the adapter of the project, try several ways to train."""
 
 from __future__ import annotations
 
 import re
 import sys
 import time
+from typing import TYPE_CHECKING
 
 from groundtune.cli.context import State
 from groundtune.cli.options import option, verb
 from groundtune.errors import UserError
 from groundtune.messages import say
 from groundtune.tuning.plan import Progress
+
+if TYPE_CHECKING:
+    from groundtune.project import Project
+    from groundtune.tuning.preflight import Preflight
+    from groundtune.types import Adapter
 
 _EVERY = 10.0  # seconds between two lines in a log
 
@@ -23,8 +29,10 @@ class _Talk:
         self._last = 0.0
 
     def __call__(self, progress: Progress) -> None:
-        line = say("cli.tune.progress", step=progress.step, steps=progress.steps, loss=f"{progress.loss:.3f}",
-                   left=f"{progress.seconds_left:.0f}")  # fmt: skip
+        key = "progress" if progress.score is None else "progress_score"
+        line = say(f"cli.tune.{key}", step=progress.step, steps=progress.steps, loss=f"{progress.loss:.3f}",
+                   left=f"{progress.seconds_left:.0f}", score=f"{progress.score or 0.0:.3f}",
+                   best=f"{progress.best or 0.0:.3f}")  # fmt: skip
         ended = progress.step >= progress.steps
         if sys.stderr.isatty():
             sys.stderr.write(f"\r{line}\x1b[K" + ("\n" if ended else ""))
@@ -36,29 +44,119 @@ class _Talk:
 
 @verb("tune")
 @option("--with-context", is_flag=True)
+@option("--preflight", is_flag=True)
+@option("--curve", is_flag=True)
+@option("--sweep-gold", metavar="P,P", default=None)
 @option("--model", metavar="SPEC", default=None)
 @option("--hosted", "service", metavar="PROVIDER:MODEL", default=None)
 @option("--cancel", is_flag=True)
 @option("--allow-private", is_flag=True)
 def command(
-    state: State, with_context: bool, model: str | None, service: str | None, cancel: bool, allow_private: bool
+    state: State,
+    with_context: bool,
+    preflight: bool,
+    curve: bool,
+    sweep_gold: str | None,
+    model: str | None,
+    service: str | None,
+    cancel: bool,
+    allow_private: bool,
 ) -> None:
     """The same adapter that ``compare`` would train; one that is there already is not trained again."""
     if service or cancel:
-        if not service or with_context or model:
+        if not service or with_context or model or preflight or curve or sweep_gold:
             raise UserError("cli.tune.hosted_options")
         from groundtune.cli.hosted import hosted
 
         hosted(state, service, cancel=cancel, allow_private=allow_private)
         return
+    if sum((preflight, curve, sweep_gold is not None)) > 1:
+        raise UserError("cli.tune.one_of")
+    shares = _shares(sweep_gold, with_context) if sweep_gold is not None else ()
     project = state.project().with_model(model)
-    adapter = project.tune(with_context, progress=_Talk(state))
+    if preflight:
+        _look(state, project, with_context)
+    elif curve:
+        _curve(state, project, with_context)
+    elif shares:
+        _sweep(state, project, shares)
+    else:
+        _train(state, project, with_context)
+
+
+def _look(state: State, project: Project, with_context: bool) -> None:
+    from groundtune.cli.preflight import describe, table
+
+    report = project.preflight(with_context)
+    state.emit(table(report), describe(report, colour=sys.stdout.isatty()))
+
+
+def _train(state: State, project: Project, with_context: bool, **found: object) -> None:
+    from groundtune.cli.preflight import describe
+
+    def announce(report: Preflight) -> None:
+        state.talk(describe(report, colour=sys.stderr.isatty()))
+
+    adapter = project.tune(with_context, progress=_Talk(state), announce=announce)
     name = re.split(r"[\\/]", adapter.path)[-1]
-    loss = "-" if adapter.final_loss is None else f"{adapter.final_loss:.3f}"
-    details = say(
-        "cli.tune.details", examples=adapter.settings.get("rows", "-"), seconds=f"{adapter.seconds:.0f}", loss=loss
-    )
     state.emit(
-        {"name": name, "adapter": adapter}, say("cli.tune.done", name=name, base=adapter.base, path=adapter.path)
+        {"name": name, "adapter": adapter, **found},
+        say("cli.tune.done", name=name, base=adapter.base, path=adapter.path),
     )
-    state.talk(details)
+    state.talk(_details(adapter))
+
+
+def _details(adapter: Adapter) -> str:
+    settings = adapter.settings
+    loss = "-" if adapter.final_loss is None else f"{adapter.final_loss:.3f}"
+    said = say("cli.tune.details", examples=settings.get("rows", "-"), seconds=f"{adapter.seconds:.0f}", loss=loss)
+    score = settings.get("validation_score")
+    if not isinstance(score, float):
+        return said
+    best = say("cli.tune.best", score=f"{score:.3f}", step=settings.get("best_step"), count=settings.get("checked"))
+    return f"{said}\n{best}"
+
+
+def _curve(state: State, project: Project, with_context: bool) -> None:
+    from groundtune.cli.preflight import describe_curve
+
+    curve = project.learning_curve(with_context, progress=_Talk(state), tell=_tell(state, "curve_training"))
+    state.emit({"curve": curve, "verdict": curve.verdict}, describe_curve(curve))
+
+
+def _sweep(state: State, project: Project, shares: tuple[float, ...]) -> None:
+    from groundtune.cli.preflight import describe_sweep
+
+    sweep = project.sweep_gold(shares, progress=_Talk(state), tell=_tell(state, "sweep_training"))
+    told = describe_sweep(sweep)
+    state.talk(told)
+    if sweep.best != project.config.tuning.gold_share:
+        state.talk(say("cli.tune.sweep_setting", share=f"{sweep.best:g}"))
+    _train(state, project.with_gold_share(sweep.best), True, sweep=sweep)
+
+
+class _Begins:
+    """Which training begins."""
+
+    def __init__(self, state: State, key: str) -> None:
+        self._state, self._key = state, key
+
+    def __call__(self, number: int, total: int, value: str) -> None:
+        self._state.talk(say(f"cli.tune.{self._key}", number=number, total=total, value=value))
+
+
+def _tell(state: State, key: str) -> _Begins:
+    return _Begins(state, key)
+
+
+def _shares(text: str, with_context: bool) -> tuple[float, ...]:
+    """``0.6,0.8,1`` as numbers. Raises ``UserError`` for anything else, or without ``--with-context``."""
+    if not with_context:
+        raise UserError("cli.tune.sweep_context")
+    try:
+        found = tuple(dict.fromkeys(float(part) for part in text.split(",")))
+    except ValueError:
+        raise UserError("cli.tune.sweep_shares", text=text) from None
+    if not all(0.0 <= share <= 1.0 for share in found):
+        raise UserError("cli.tune.sweep_shares", text=text)
+    return found

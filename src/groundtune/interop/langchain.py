@@ -9,14 +9,21 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from langchain_core.callbacks import AsyncCallbackManagerForRetrieverRun, CallbackManagerForRetrieverRun
 from langchain_core.documents import Document as LangChainDocument
+from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables.config import run_in_executor
+from langchain_core.vectorstores import VectorStore
+from numpy.typing import NDArray
 from pydantic import Field
 
 from groundtune.errors import DataError, ModelUnreachable
+from groundtune.interop.bring import short, target
 from groundtune.interop.convert import hit_of, metadata_of
+from groundtune.models.embed import unit_rows
+from groundtune.ports import Kind
 from groundtune.types import Answer, Document, Example, Generation, Hit, Message, Question, Usage
 
 
@@ -61,7 +68,7 @@ class GroundtuneRetriever(BaseRetriever):  # type: ignore[misc]
 
 class LangChainSearch:
     """A LangChain retriever behind our ``search``. It decides itself how much it finds; ``k`` cuts off the rest and is
-    passed on where the retriever takes it.
+    passed on where the retriever takes it. A vector store is asked for ``k``.
     """
 
     def __init__(self, retriever: Any, *, passes_k: bool = False) -> None:  # noqa: ANN401 - any Runnable[str, list]
@@ -69,9 +76,16 @@ class LangChainSearch:
         self._passes_k = passes_k
 
     def search(self, query: str, k: int = 10) -> list[Hit]:
-        """Best ``k`` passages, best first."""
+        """Best ``k`` passages, best first. Raises ``ModelUnreachable`` when the retriever raises anything."""
         options = {"k": k} if self._passes_k else {}
-        documents = self._retriever.invoke(query, **options)
+        try:
+            if isinstance(self._retriever, VectorStore):
+                documents = self._retriever.similarity_search(query, k=k)
+            else:
+                documents = self._retriever.invoke(query, **options)
+        except Exception as error:
+            name = f"langchain:{type(self._retriever).__name__}"
+            raise ModelUnreachable("interop.model_failed", name=name, reason=short(error)) from error
         return [
             hit_of(document.page_content, document.metadata, id=document.id or "", rank=rank)
             for rank, document in enumerate(documents[:k])
@@ -110,9 +124,32 @@ class LangChainModel:
         try:
             reply = self._model.invoke([(message.role, message.content) for message in messages], **options)
         except Exception as error:
-            raise ModelUnreachable("interop.model_failed", name=self.name, reason=_short(error)) from error
+            raise ModelUnreachable("interop.model_failed", name=self.name, reason=short(error)) from error
         finished = getattr(reply, "response_metadata", {}).get("finish_reason") != "length"
         return Generation(_text(reply), _usage(reply), time.perf_counter() - started, self.name, finished)
+
+
+class LangChainEmbedder:
+    """LangChain embeddings behind our ``Embedder`` port."""
+
+    def __init__(self, embeddings: Any, name: str = "") -> None:  # noqa: ANN401 - langchain_core Embeddings
+        """``dimension`` is that of one embedded word. Raises ``ModelUnreachable`` when that fails."""
+        self._embeddings = embeddings
+        self.name = name or f"langchain:{type(embeddings).__name__}"
+        self.dimension = int(self.embed(["word"], kind="document").shape[1])
+
+    def embed(self, texts: Sequence[str], *, kind: Kind) -> NDArray[Any]:
+        """float32 array of shape (len(texts), dimension), rows of length 1. Raises ``ModelUnreachable`` when the
+        embeddings raise anything.
+        """
+        try:
+            if kind == "query":
+                rows = [self._embeddings.embed_query(text) for text in texts]
+            else:
+                rows = self._embeddings.embed_documents(list(texts))
+        except Exception as error:
+            raise ModelUnreachable("interop.model_failed", name=self.name, reason=short(error)) from error
+        return unit_rows(np.asarray(rows, dtype=np.float32).reshape(len(texts), -1))
 
 
 class LangChainApproach:
@@ -136,7 +173,7 @@ class LangChainApproach:
         try:
             reply = self._chain.invoke(self._to_input(question.text))
         except Exception as error:
-            raise ModelUnreachable("interop.model_failed", name=self.name, reason=_short(error)) from error
+            raise ModelUnreachable("interop.model_failed", name=self.name, reason=short(error)) from error
         seconds = time.perf_counter() - started
         context: tuple[Hit, ...] = ()
         if isinstance(reply, Mapping):
@@ -165,5 +202,20 @@ def _usage(reply: Any) -> Usage:  # noqa: ANN401
     return Usage(int(counted.get("input_tokens", 0)), int(counted.get("output_tokens", 0)), int(cached or 0))
 
 
-def _short(error: Exception) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split())[:200]
+def open_model(name: str, **options: object) -> LangChainModel:
+    """``langchain:module:object`` as a model: a chat model, or any Runnable from messages to a message. Options of other
+    providers are ignored. A Runnable gets no sampling settings: it would not know them.
+    """
+    found = target("langchain", name, ("invoke",))
+    settings = None if isinstance(found, BaseChatModel) else {"max_tokens": "", "temperature": ""}
+    return LangChainModel(found, f"langchain:{name}", settings)
+
+
+def open_embedder(name: str, **options: object) -> LangChainEmbedder:
+    """``langchain:module:object`` as an embedder."""
+    return LangChainEmbedder(target("langchain", name, ("embed_documents", "embed_query")), f"langchain:{name}")
+
+
+def open_retriever(name: str, **options: object) -> LangChainSearch:
+    """``langchain:module:object`` as a retriever: a retriever, a vector store, or a Runnable from a text to documents."""
+    return LangChainSearch(target("langchain", name, ("invoke",), ("similarity_search",)))

@@ -18,6 +18,7 @@ from groundtune.knowledge.asof import PastIndex
 from groundtune.knowledge.backing import Backing, Prepared
 from groundtune.knowledge.calibrate import Calibration, store_threshold, stored_threshold
 from groundtune.knowledge.diff import DocumentDiff, compare_versions
+from groundtune.knowledge.elsewhere import search_elsewhere
 from groundtune.knowledge.history import (
     DocumentVersion,
     choose,
@@ -31,18 +32,20 @@ from groundtune.knowledge.labels import FolderRule, annotated, parse_labels, rul
 from groundtune.knowledge.listing import DocumentState, document_states
 from groundtune.knowledge.prepare import Preparer, Task
 from groundtune.knowledge.selftest import Choice, keep_choice, self_test, stored_choice
+from groundtune.knowledge.sight import Seen, seen
 from groundtune.knowledge.site import Link
-from groundtune.knowledge.space import complete
+from groundtune.knowledge.space import Switch, Switching, complete, replaced
 from groundtune.knowledge.study import cut_all
 from groundtune.knowledge.sync import Progress, sync
 from groundtune.knowledge.verify import VerifyReport, verify
-from groundtune.ports import READER, Embedder, Filter, Model, Reader
+from groundtune.ports import READER, Embedder, Filter, Model, Reader, Retriever
 from groundtune.text.dates import iso_date
 from groundtune.text.inverted import Packed
 from groundtune.types import Answer, Chunk, Document, Fusion, Hit, Question, SyncReport, Unsupported
 
 DEFAULT_READER = "builtin:reader"
 _BATCH = 200
+_SAMPLE = 400  # documents
 
 
 class KnowledgeBase:
@@ -56,25 +59,41 @@ class KnowledgeBase:
         self._folder = folder
         self._preparer = preparer
         self._labels: tuple[str, ...] | None = None
+        self._retriever: Retriever | None = None
+        self._switch: Switch | None = None
         self._past = PastIndex(store, folder, preparer, lambda place: registry.load("store", f"sqlite:{place}"))
 
     @classmethod
     def open(
-        cls, path: str | Path, *, embedder: str = "", chunk_characters: int = 1200, progress: Progress | None = None
+        cls,
+        path: str | Path,
+        *,
+        embedder: str = "",
+        chunk_characters: int = 1200,
+        store: str = "",
+        retriever: str = "",
+        progress: Progress | None = None,
+        background: bool = False,
     ) -> KnowledgeBase:
         """Open the knowledge base in a folder; made when missing. ``embedder`` is a ``provider:name`` spec; without one
         search is lexical. When the settings differ from those it was built with, the index is built again first:
         ``progress(done, total, embedder)`` hears of it, others go on reading the old one, and a crash loses little.
+        ``store`` is the spec of the store that searches, e.g. ``pgvector:postgresql://host/db#handbook``; without one
+        the folder does. Another one than before is filled first. ``retriever`` is the spec of one of yours that finds the
+        passages instead, e.g. ``langchain:my_app:retriever``; documents, citations and rights stay here.
+        ``background``: the vectors of another embedder are made in a thread while the old one answers (``switching``).
 
-        Raises ``StoreError`` for a damaged or unwritable one, ``SpecError`` or ``MissingExtra`` for the embedder.
+        Raises ``StoreError`` for a damaged or unwritable one, ``SpecError`` or ``MissingExtra`` for embedder or store.
         """
         made: Embedder | None = registry.load("embedder", embedder) if embedder else None
-        store: Backing = registry.load("store", f"sqlite:{path}")
-        base = cls(store, Path(path), Preparer(chunk_characters, made))
+        outer = "" if store.partition(":")[0] == "sqlite" else store
+        backing: Backing = registry.load("store", f"sqlite:{path}", outer=outer, told=progress)
+        base = cls(backing, Path(path), Preparer(chunk_characters, made))
         try:
-            base._follow_settings(progress)
+            base._retriever = registry.load("retriever", retriever) if retriever else None
+            base._follow_settings(progress, background and not outer)
         except BaseException:
-            store.close()
+            backing.close()
             raise
         return base
 
@@ -122,9 +141,9 @@ class KnowledgeBase:
     def _prepared(
         self, documents: Sequence[Document], held: Set[str], root: str | None = ""
     ) -> Iterator[tuple[list[Prepared], Packed]]:
-        for made, packed in cut_all(documents, self._preparer.chunk_characters):
-            tasks = [Task(one, one.document.id if one.document.id in held else "", root) for one in made]
-            yield self._preparer.prepare_all(self._store, tasks), packed
+        for cuts in cut_all(documents, self._preparer.chunk_characters):
+            tasks = [Task(one, one.document.id if one.document.id in held else "", root) for one in cuts.made]
+            yield self._preparer.prepare_all(self._store, tasks), cuts.packed
 
     def delete(self, ids: Sequence[str]) -> SyncReport:
         """Remove documents in one transaction; their versions stay readable with ``text``. Unknown ids are ignored."""
@@ -176,6 +195,7 @@ class KnowledgeBase:
         """The knowledge base as it was at a date, for ``search``. Raises ``UserError`` for what is not a date."""
         view = copy.copy(self)
         view._store = self._past.at(read_moment(moment).last)
+        view._retriever = None  # it knows only today
         return view
 
     def history(self, document_id: str) -> tuple[DocumentVersion, ...]:
@@ -219,19 +239,30 @@ class KnowledgeBase:
         """``search`` for several queries; they are embedded together."""
         if self._labels is not None:
             filter = {**(filter or {}), READER: self._labels}
-        embedder, fusion = self._preparer.embedder, self._fusion()
+        if self._retriever is not None:
+            return [search_elsewhere(self._retriever, self._store, query, k, filter) for query in queries]
+        asked = self._asked()
+        embedder, fusion = asked.embedder, self._fusion(asked)
         if embedder is None or not queries or not fusion.dense:
             return [self._store.search(query, None, k, filter) for query in queries]
         vectors = np.asarray(embedder.embed(list(queries), kind="query"))
-        space = self._preparer.space
+        space = asked.space
         return [
             self._store.search(query, vectors[i], k, filter, space=space, fusion=fusion)
             for i, query in enumerate(queries)
         ]
 
-    def _fusion(self) -> Fusion:
+    def _asked(self) -> Preparer:
+        """Whose vectors answer: the old ones until the new ones are whole."""
+        return self._preparer if self._switch is None or self._switch.done else self._switch.old
+
+    def switching(self) -> Switching | None:
+        """How far the vectors of another embedder are; None when those of the configured one answer."""
+        return self._switch.state if self._switch is not None else None
+
+    def _fusion(self, asked: Preparer) -> Fusion:
         """The mix that the self-test chose, else both orders alike."""
-        choice = stored_choice(self._store, self._preparer.space) if self._preparer.embedder else None
+        choice = stored_choice(self._store, asked.space) if asked.embedder else None
         return choice.fusion if choice else Fusion()
 
     def ask(
@@ -279,6 +310,8 @@ class KnowledgeBase:
 
     def close(self) -> None:
         """Close the files. Closing twice is allowed."""
+        if self._switch is not None:
+            self._switch.close()
         self._past.close()
         self._store.close()
 
@@ -296,7 +329,7 @@ class KnowledgeBase:
             if document is not None:
                 yield document
 
-    def _follow_settings(self, progress: Progress | None = None) -> None:
+    def _follow_settings(self, progress: Progress | None, background: bool) -> None:
         """Make the chunks again when they were made with other settings, and the vectors that the embedder lacks. The
         new settings are recorded last, so that an interrupted rebuild starts again; vectors of the same text are kept.
         """
@@ -308,7 +341,11 @@ class KnowledgeBase:
                 documents = [document for document in found if document is not None]
                 self._store.apply_all(self._prepared(documents, set(ids), root=None))
             self._store.set_meta("recipe", recipe)
-        complete(self._store, self._preparer, _open_store, progress)
+        old = replaced(self._store, self._preparer) if background else None
+        if old is not None:
+            self._switch = Switch(self._store, self._preparer, old, _open_store)
+        else:
+            complete(self._store, self._preparer, _open_store, progress)
 
     def self_test(self, questions: Sequence[Question] = ()) -> Choice:
         """Measure which mix of words and vectors finds more (see ``knowledge.selftest``) and use it from now on.
@@ -324,6 +361,11 @@ class KnowledgeBase:
         seen = None if self._labels is None else self._store.history.visible(self._labels)
         found = document_states(self._store, self._preparer.space, self._folder, roots)
         return tuple(one for one in found if seen is None or one.id in seen)
+
+    def seen(self, ids: Sequence[str]) -> Seen:
+        """What search and the built-in models will miss of some documents, judged by a sample of them."""
+        step = max(1, len(ids) // _SAMPLE)
+        return seen(self._preparer.embedder, [self._store.text(document_id) or "" for document_id in ids[::step]])
 
     def retrieval(self) -> Choice | None:
         """What the last self-test chose, None when there was none for these vectors."""

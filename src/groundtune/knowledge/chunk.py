@@ -10,14 +10,14 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from groundtune.knowledge.structure import MAYBE_MARKED, MAYBE_NUMBERED, Block, blocks_of
+from groundtune.knowledge.structure import Block, blocks_of, maybe_marked, maybe_numbered
 from groundtune.text.prompts import HEADING_MARK
 from groundtune.text.scripts import cjk_share
 from groundtune.text.sentences import sentence_spans
 from groundtune.types import Chunk, Document, digest
 
 # Part of the key that tells whether stored chunks are still what this code would make.
-RECIPE = "chunk-2"
+RECIPE = "chunk-3"
 # One CJK character carries about as much as 2.4 Latin ones.
 _CJK_FACTOR = 500 / 1200
 # A section up to this much longer than the target stays whole: its heading is what citations need.
@@ -49,7 +49,8 @@ class _Section(NamedTuple):
 
 
 def chunk_document(document: Document, characters: int = 1200) -> tuple[Chunk, ...]:
-    """Chunks in the order of the text; together they hold every character that is not white space.
+    """Chunks in the order of the text; together they hold every character that is not white space, but
+    for the front matter of Markdown, which is metadata.
 
     ``characters`` is the target length for Latin text; CJK text gets 500 for 1200; no chunk is longer than one and a
     half times that. ``heading`` is the path of headings above a chunk, ``A > B > C``, without the document's title.
@@ -58,15 +59,11 @@ def chunk_document(document: Document, characters: int = 1200) -> tuple[Chunk, .
     text = document.text
     smallest = max(_SMALLEST, round(characters * _CJK_FACTOR))
     style = str(document.metadata.get("format") or "")
-    if len(text) <= smallest * TOLERANCE and not style and not _structured(text):
+    if len(text) <= smallest * TOLERANCE and not style and not (maybe_marked(text) or maybe_numbered(text)):
         spans = [(*_trim(text, 0, len(text)), "")]
     else:
         spans = list(_spans(text, _target(text, characters, smallest), style, document.title))
     return tuple(_chunks(document, spans))
-
-
-def _structured(text: str) -> bool:
-    return bool(MAYBE_MARKED.search(text) or MAYBE_NUMBERED.search(text))
 
 
 def _target(text: str, characters: int, smallest: int) -> int:

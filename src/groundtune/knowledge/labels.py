@@ -17,6 +17,9 @@ from groundtune.text.dates import parse_period
 from groundtune.types import Document
 
 DATES = ("valid_from", "valid_to")
+# What is not taken from front matter: readers set these, and they decide how a text is cut.
+_RESERVED = frozenset({"format", "path", "document_id"})
+_LONGEST = 500
 _FRONT = re.compile(r"\A\ufeff?---[ \t]*\r?\n(.*?)\r?\n(?:---|\.\.\.)[ \t]*(?:\r?\n|\Z)", re.DOTALL)
 _LINE = re.compile(r"^([A-Za-z_][\w -]*?)[ \t]*:[ \t]*(.*?)[ \t]*$")
 _ITEM = re.compile(r"^[ \t]*-[ \t]+(.*?)[ \t]*$")
@@ -62,12 +65,14 @@ def rules_json(rules: Sequence[FolderRule]) -> str:
 
 
 def annotated(document: Document) -> Document:
-    """The document with what its front matter says about ``access``, ``valid_from`` and ``valid_to`` in its metadata
-    (what the metadata says already wins) and its labels in one form. The text stays as it is.
+    """The document with its front matter in its metadata (what the metadata says already wins) and its labels in one
+    form. The text stays as it is.
 
     Raises ``DataError`` for a date that cannot be read: a document must not be valid at the wrong time by mistake.
     """
-    found = {k: v for k, v in front_matter(document.text).items() if k in ("access", *DATES)}
+    if not document.metadata and not document.text.startswith(("---", "\ufeff")):
+        return document
+    found = {k: v for k, v in front_matter(document.text).items() if k not in _RESERVED and len(v) <= _LONGEST}
     metadata = {**found, **{k: v for k, v in document.metadata.items() if v is not None or k not in found}}
     access = metadata.get("access")
     if isinstance(access, str):

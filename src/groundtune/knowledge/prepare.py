@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from groundtune.knowledge.backing import Backing, Prepared, Terms
 from groundtune.knowledge.chunk import RECIPE, chunk_document
 from groundtune.ports import Embedder
+from groundtune.text.batch import invert
+from groundtune.text.inverted import Packed
 from groundtune.text.prompts import label
-from groundtune.text.tokenise import joined_terms
 from groundtune.types import Chunk, Document
 
 # Texts per call of the embedder: enough for it to fill its own batches, few enough to stop within seconds.
@@ -44,21 +45,29 @@ class Task:
     file_digest: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Cuts:
+    """Documents cut together, and the inverted lists of all their chunks."""
+
+    made: tuple[Cut, ...]
+    packed: Packed
+
+
 def cut(document: Document, characters: int) -> Cut:
     """Chunks of about ``characters`` Latin characters, and their terms."""
-    return cut_together([document], characters)[0]
+    return cut_together([document], characters).made[0]
 
 
-def cut_together(documents: Sequence[Document], characters: int) -> list[Cut]:
+def cut_together(documents: Sequence[Document], characters: int) -> Cuts:
     """``cut`` of many documents; their terms are made together."""
     chunks = [chunk_document(document, characters) for document in documents]
-    terms = joined_terms([(chunk.title, chunk.heading, chunk.text) for group in chunks for chunk in group])
+    found = invert([(chunk.title, chunk.heading, chunk.text) for group in chunks for chunk in group])
     made: list[Cut] = []
     start = 0
     for document, group in zip(documents, chunks, strict=True):
-        made.append(Cut(document, group, tuple(terms[start : start + len(group)])))
+        made.append(Cut(document, group, tuple(found.terms[start : start + len(group)])))
         start += len(group)
-    return made
+    return Cuts(tuple(made), found.packed)
 
 
 @dataclass

@@ -7,10 +7,12 @@ import importlib
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from groundtune.errors import DataError
+from groundtune import registry
+from groundtune.errors import DataError, GroundtuneError
 from groundtune.knowledge.address import is_address, parse_address
 from groundtune.knowledge.archive import Member, members
 from groundtune.knowledge.extract import Extract, clean
@@ -118,7 +120,14 @@ def _walk(folder: Path) -> list[Path]:
 
 def readable(name: str, *more: str) -> bool:
     """True when a file of this name is of a type that is read (or one of ``more``)."""
-    return name.lower().endswith((*SUFFIXES, *more))
+    return name.lower().endswith((*SUFFIXES, *_plugins(), *more))
+
+
+@cache
+def _plugins() -> dict[str, str]:
+    """Suffix to ``module:function`` of installed packages (entry points ``groundtune.document``, e.g. ``ics``)."""
+    found = registry.providers("document")
+    return {"." + name.lower().lstrip("."): name for name in found if "." + name.lower().lstrip(".") not in _READERS}
 
 
 def _unpacked(file: Source) -> list[Source]:
@@ -170,14 +179,28 @@ def extract_text(data: bytes, name: str, suffix: str, charset: str = "") -> Extr
     try:
         if suffix == _MAIL:
             return _function("mail:read_mail")(data, name, _attachment)
+        if suffix in _plugins():
+            return _foreign(suffix, data, name)
         return _function(_READERS.get(suffix, "plain:read_text"))(data, name, charset)
     except RecursionError as error:  # parts in parts in parts
         raise DataError("knowledge.damaged", document=name) from error
 
 
+def _foreign(suffix: str, data: bytes, name: str) -> Extract:
+    """A plugin's reader gives an ``Extract`` or the text. Whatever it raises is a file that cannot be read."""
+    try:
+        made = registry.resolve("document", _plugins()[suffix])(data, name)
+    except GroundtuneError:
+        raise
+    except Exception as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        raise DataError("knowledge.unreadable", document=name, reason=reason) from error
+    return made if isinstance(made, Extract) else Extract(str(made))
+
+
 def _attachment(data: bytes, name: str) -> Extract:
     suffix = Path(name).suffix.lower()
-    if suffix not in _READERS:
+    if suffix not in _READERS and suffix not in _plugins():
         raise DataError("knowledge.no_text", document=name)
     return extract_text(data, name, suffix)
 

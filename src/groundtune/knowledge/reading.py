@@ -5,21 +5,28 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from groundtune.knowledge.blanks import fill
 from groundtune.ports import Reader
 from groundtune.types import Hit, Reading
 
 READ = 5  # chunks that are read; `benchmarks/answers.py` measures what reading fewer or more gives
+SURE = 0.75  # a blank that is filled with this probability needs no reader
 PRIOR = 0.7  # weight of log rank against the log odds of the reading
 
 
 def read_hits(question: str, hits: Sequence[Hit], reader: Reader, k: int = 5) -> list[Reading]:
     """Best ``k`` readings of the first ``READ`` hits, best first; ``Reading.index`` is the place of the hit.
 
-    A span in a lower-ranked chunk must be the more convincing: log(p / (1 - p)) - PRIOR * log(rank).
+    A span in a lower-ranked chunk must be the more convincing: log(p / (1 - p)) - PRIOR * log(rank). What stands between
+    the words around a blank of the question, in any of the hits, comes before every guess of the reader, which is not
+    asked when enough of those words agree.
     """
+    filled = fill(question, hits)[:k]
+    if filled and filled[0].probability >= SURE:
+        return filled
     texts = [hit.chunk.text for hit in hits[:READ]]
     readings = reader.read(question, texts, k=max(k, READ)) if texts else []
-    return sorted(readings, key=lambda reading: -_worth(reading))[:k]
+    return [*filled, *sorted(readings, key=lambda reading: -_worth(reading))][:k]
 
 
 def _worth(reading: Reading) -> float:

@@ -1,5 +1,6 @@
-"""Can an embedder see the script of the documents? Some tokenizers turn every unknown character into the same token;
-then all texts in that script get about the same vector.
+"""Can an embedder, the built-in models and the word index see the script of the documents? Some tokenizers turn every
+unknown character into the same token; then all texts in that script get about the same vector. Where words are written
+without spaces, and not in Chinese, Japanese or Korean characters, a whole phrase is one search term.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from groundtune.ports import Embedder
-from groundtune.text.scripts import cjk_share, language_of
+from groundtune.text.scripts import cjk_share, language_of, unread_share, unsplit_share
 
 _TEXTS = 24
 _LOOKED_AT = 400
@@ -26,6 +27,27 @@ class Sight:
 
     language: str
     share: float
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What will be missed of some texts. ``blind``: languages that the embedder cannot tell apart; ``unread``: share of
+    letters, in [0, 1], in scripts that the built-in models have never seen; ``unsplit``: share of letters in scripts
+    without spaces between words that the word index cannot cut.
+    """
+
+    blind: tuple[Sight, ...] = ()
+    unread: float = 0.0
+    unsplit: float = 0.0
+
+
+def seen(embedder: Embedder | None, texts: Sequence[str]) -> Seen:
+    """Looks at the beginnings of up to 400 texts, spread over all of them."""
+    step = max(1, len(texts) // _LOOKED_AT)
+    chosen = [text[:_CHARACTERS] for text in texts[::step]]
+    whole = "\n".join(chosen)
+    blind = look(embedder, chosen) if embedder is not None else ()
+    return Seen(blind, unread_share(whole), unsplit_share(whole))
 
 
 def look(embedder: Embedder, texts: Iterable[str]) -> tuple[Sight, ...]:

@@ -14,10 +14,10 @@ from groundtune import messages, parallel
 from groundtune.errors import GroundtuneError, StoreError
 from groundtune.knowledge.fetch import Gone
 from groundtune.knowledge.labels import annotated
-from groundtune.knowledge.prepare import Cut, cut_together
+from groundtune.knowledge.prepare import Cut, Cuts, cut_together
 from groundtune.knowledge.read import file_digest, read_bytes, to_document
 from groundtune.knowledge.source import Source
-from groundtune.text.inverted import Packed, pack
+from groundtune.text.inverted import Packed
 from groundtune.types import Chunk, Document
 
 # Helper processes take a quarter of a second to start; fewer documents are done sooner without.
@@ -69,9 +69,9 @@ def study(job: Job) -> Batch:
             new.append((len(results), document))
         results.append(result)
     made = cut_together([document for _, document in new], job.characters)
-    for (place, _), one in zip(new, made, strict=True):
+    for (place, _), one in zip(new, made.made, strict=True):
         results[place] = replace(results[place], cut=one)
-    return Batch(tuple(results), _packed(made))
+    return Batch(tuple(results), made.packed)
 
 
 def _read(source: Source, job: Job) -> tuple[Studied, Document | None]:
@@ -147,14 +147,13 @@ def _size(source: Source) -> int:
         return 0
 
 
-def cut_all(documents: Sequence[Document], characters: int) -> Iterator[tuple[list[Cut], Packed]]:
+def cut_all(documents: Sequence[Document], characters: int) -> Iterator[Cuts]:
     """Documents cut batch by batch, with the inverted lists of each batch."""
     batches = _batches(documents)
     count = parallel.helpers() if len(documents) >= WORTH_HELPERS else 0
     if not count:
         for batch in batches:
-            made = cut_together(batch, characters)
-            yield made, _packed(made)
+            yield cut_together(batch, characters)
         return
     held: list[list[Document]] = []
 
@@ -166,7 +165,7 @@ def cut_all(documents: Sequence[Document], characters: int) -> Iterator[tuple[li
     with parallel.Helpers(_cut_there, count) as pool:
         for folded, packed in pool.map(given()):
             pairs = zip(held.pop(0), folded, strict=True)
-            yield [_cut_again(document, *parts) for document, parts in pairs], packed
+            yield Cuts(tuple(_cut_again(document, *parts) for document, parts in pairs), packed)
 
 
 def _batches(documents: Sequence[Document]) -> Iterator[list[Document]]:
@@ -185,12 +184,7 @@ def _batches(documents: Sequence[Document]) -> Iterator[list[Document]]:
 def _cut_there(given: tuple[list[Document], int]) -> tuple[list[Any], Packed]:
     documents, characters = given
     made = cut_together(documents, characters)
-    return [_folded(one) for one in made], _packed(made)
-
-
-def _packed(made: Sequence[Cut]) -> Packed:
-    terms = [pair for one in made for pair in one.terms]
-    return pack([label for label, _ in terms], [body for _, body in terms])
+    return [_folded(one) for one in made.made], made.packed
 
 
 def _folded(made: Cut) -> tuple[Any, ...]:

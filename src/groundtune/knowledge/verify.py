@@ -12,7 +12,7 @@ from groundtune.knowledge.chunk import chunk_document
 from groundtune.knowledge.prepare import Preparer
 from groundtune.messages import say
 
-Kind = Literal["file", "manifest", "text", "chunks", "terms", "lexical", "vectors"]
+Kind = Literal["file", "manifest", "text", "chunks", "terms", "lexical", "vectors", "outer"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +78,7 @@ def _look(store: Backing, preparer: Preparer) -> tuple[tuple[Problem, ...], int,
     problems += [Problem("lexical")] if found.lexical else []
     vectors = set(found.vectors) | _without_vectors(store, preparer)
     problems += [Problem("vectors", document_id) for document_id in sorted(vectors)]
+    problems += [Problem("outer", document_id) for document_id in found.outer]
     return tuple(problems), found.documents, found.chunk_count
 
 

@@ -86,17 +86,18 @@ class Asking:
         self._asked = 0
         self._spent = 0.0
 
-    def run(self, items: Sequence[Item]) -> list[Outcome]:
+    def run(self, items: Sequence[Item], *, done: int = 0, total: int = 0) -> list[Outcome]:
         """Outcomes in the order of the items. Raises ``ModelUnreachable`` when five in a row (or all of fewer) could
         not reach the model; what was answered before is kept. When code of the user raises five times in a row the rest
-        is not asked.
+        is not asked. ``done`` of ``total`` (0: these items) is what progress goes by.
         """
         outcomes: list[Outcome] = []
+        total = total or done + len(items)
         for outcome in parallel.map(self._one, items, workers=self._workers):
             outcomes.append(outcome)
-            left = len(items) - len(outcomes)
-            seconds = left * self._spent / self._asked / self._workers if self._asked else None
-            self._listener(Progress("answer", self._name, len(outcomes), len(items), 0.0 if not left else seconds))
+            at = done + len(outcomes)
+            seconds = (total - at) * self._spent / self._asked / self._workers if self._asked else None
+            self._listener(Progress("answer", self._name, at, total, 0.0 if at >= total else seconds))
         if items and len(self._unreached) == len(items):
             raise self._unreached[-1]
         return outcomes

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from groundtune.measure.anytime import anytime_difference
 from groundtune.measure.results import ApproachResult, Contrast
+from groundtune.measure.seeds import seeded_p, spread_of, widened_difference
 from groundtune.measure.stats import (
+    EXACT,
     detectable_difference,
     detectable_mean,
     holm,
@@ -16,6 +19,7 @@ from groundtune.measure.stats import (
 )
 
 DECLARED = ("success", "answer_f1", "format_valid")
+PRIMARY = "success"
 REFERENCE = "rag"
 AT = " @ "  # stands before the model in the name of a row of a further model
 
@@ -31,31 +35,78 @@ class _Pairs:
 
 def declared_contrasts(results: Sequence[ApproachResult], *, seed: int = 0) -> tuple[Contrast, ...]:
     """Contrasts on success, answer F1 and format validity. ``a - b``; for pairs with RAG ``b`` is RAG, else ``a`` is
-    the best by success. ``p_adjusted`` is Holm over all of them.
+    the best by success. ``p_adjusted`` is Holm over success and, as a second family, over the other two; over all pairs
+    of approaches, since which one is the best was not known before.
     """
     ran = [result for result in results if result.items]
-    contrasts: list[Contrast] = []
-    for metric in DECLARED:
+    rest = tuple(metric for metric in DECLARED if metric != PRIMARY)
+    return (*_family(ran, (PRIMARY,), seed), *_family(ran, rest, seed))
+
+
+def _family(ran: Sequence[ApproachResult], metrics: Sequence[str], seed: int) -> tuple[Contrast, ...]:
+    """The declared contrasts on these measures, corrected for every pair that could have been declared."""
+    every = [(a, b, m) for m in metrics for i, a in enumerate(ran) for b in ran[i + 1 :] if _pairs(a, b, m).a]
+    shown: dict[tuple[str, frozenset[str]], Contrast] = {}
+    for metric in metrics:
         for a, b in _declared_pairs(ran):
-            contrast = contrast_of(a, b, metric, seed=seed)
-            if contrast is not None:
-                contrasts.append(contrast)
-    adjusted = holm([contrast.p_value for contrast in contrasts])
-    return tuple(replace(c, p_adjusted=p) for c, p in zip(contrasts, adjusted, strict=True))
+            found = contrast_of(a, b, metric, seed=seed, tests=len(every))
+            if found is not None:
+                shown[metric, frozenset((a.name, b.name))] = found
+    keys = [(m, frozenset((a.name, b.name))) for a, b, m in every]
+    p_values = [shown[key].p_value if key in shown else _p(*trio, seed) for key, trio in zip(keys, every, strict=True)]
+    adjusted = dict(zip(keys, holm(p_values), strict=True))
+    return tuple(replace(contrast, p_adjusted=adjusted[key]) for key, contrast in shown.items())
 
 
-def contrast_of(a: ApproachResult, b: ApproachResult, metric: str, *, seed: int = 0) -> Contrast | None:
-    """One paired comparison, not yet corrected; None when no item was scored by both."""
+def _p(a: ApproachResult, b: ApproachResult, metric: str, seed: int) -> float:
+    pairs = _pairs(a, b, metric)
+    return paired_p(pairs.a, pairs.b, pairs.groups, seed=seed)
+
+
+def anytime_contrasts(results: Sequence[ApproachResult], largest: int) -> tuple[Contrast, ...]:
+    """The contrasts of a comparison that was looked at while it ran: their intervals and p values hold at any stop. On
+    success every pair is declared, since any approach may come to lead, and corrected for their number; what is
+    declared on the other measures is corrected as a second family.
+    """
+    ran = [result for result in results if result.items]
+    pairs = [(a, b) for i, b in enumerate(ran) for a in ran[i + 1 :]]
+    first = [contrast_of(a, b, PRIMARY, largest=largest) for a, b in pairs]
+    rest = [contrast_of(a, b, m, largest=largest) for m in DECLARED if m != PRIMARY for a, b in _declared_pairs(ran)]
+    return (*corrected(first), *corrected(rest))
+
+
+def corrected(contrasts: Sequence[Contrast | None]) -> tuple[Contrast, ...]:
+    """Those that there are, Holm-corrected together."""
+    found = [contrast for contrast in contrasts if contrast is not None]
+    adjusted = holm([contrast.p_value for contrast in found])
+    return tuple(replace(c, p_adjusted=p) for c, p in zip(found, adjusted, strict=True))
+
+
+def contrast_of(
+    a: ApproachResult, b: ApproachResult, metric: str, *, seed: int = 0, tests: int = 1, largest: int | None = None
+) -> Contrast | None:
+    """One paired comparison, not yet corrected; None when no item was scored by both. Where an approach was trained with
+    several seeds the spread between them is in the interval and in the p value. ``tests`` is how many contrasts are
+    corrected together, for the smallest visible difference. ``largest`` (items of the largest cluster of the plan) asks
+    for an interval and a p value that hold at any stop.
+    """
     pairs = _pairs(a, b, metric)
     if not pairs.a:
         return None
-    difference = paired_difference(pairs.a, pairs.b, pairs.groups, seed=seed)
-    p_value = paired_p(pairs.a, pairs.b, pairs.groups, seed=seed)
-    delta = [x - y for x, y in zip(pairs.a, pairs.b, strict=True)]
-    if is_binary(pairs.a) and is_binary(pairs.b):
-        smallest = detectable_difference(len(delta), sum(d != 0.0 for d in delta) / len(delta))
+    if largest is None:
+        difference = paired_difference(pairs.a, pairs.b, pairs.groups, seed=seed)
+        p_value = paired_p(pairs.a, pairs.b, pairs.groups, seed=seed)
     else:
-        smallest = detectable_mean(delta)
+        difference, p_value = anytime_difference(pairs.a, pairs.b, pairs.groups, largest=largest)
+    spread = spread_of(a, metric).plus(spread_of(b, metric))
+    difference = widened_difference(difference, spread)
+    p_value = seeded_p(p_value, difference, spread, len(set(pairs.groups)))
+    delta = [x - y for x, y in zip(pairs.a, pairs.b, strict=True)]
+    smallest: float | None = None
+    if largest is None and is_binary(pairs.a) and is_binary(pairs.b):
+        smallest = detectable_difference(len(delta) / EXACT, sum(d != 0.0 for d in delta) / len(delta), tests)
+    elif largest is None:
+        smallest = detectable_mean(delta, tests)
     return Contrast(
         metric,
         a.name,

@@ -17,6 +17,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError, ValidationError
 
 from groundtune.errors import DataError
+from groundtune.measure.instructions import Rule, RuleScores, check_rules
 from groundtune.measure.scorers import same_answer, tokens
 
 _OPENERS = "{["
@@ -62,16 +63,23 @@ class FieldScores:
 
 @dataclass(frozen=True)
 class HouseFormat:
-    """The house format of a project; ``schema`` is None when it has none, field names are empty when not set."""
+    """The house format of a project; ``schema`` is None when it has none, field names are empty when not set. ``rules``
+    are what an output must keep besides.
+    """
 
     schema: Mapping[str, Any] | None = None
     answer_field: str = ""
     source_field: str = ""
     place_field: str = ""
+    rules: tuple[Rule, ...] = ()
 
     def check(self, output: str) -> FormatCheck | None:
         """None when the project has no schema."""
         return None if self.schema is None else check_format(output, self.schema)
+
+    def kept(self, output: str) -> RuleScores | None:
+        """None when the project has no rules."""
+        return check_rules(output, self.rules) if self.rules else None
 
 
 def load_schema(path: Path) -> Mapping[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,11 +19,20 @@ from groundtune.measure.format import (
     same_value,
 )
 from groundtune.measure.freshness import old_answer
+from groundtune.measure.instructions import RuleScores
+from groundtune.measure.plugins import foreign_scores
 from groundtune.measure.results import ItemResult, Part, Quote
 from groundtune.measure.retrieval import EvidenceRank, evidence_place, evidence_shown, holds
 from groundtune.measure.scorers import answer_in_output, exact_match, same_answer, token_f1
+from groundtune.measure.slots import slot_coverage
 from groundtune.measure.style import StyleReference
-from groundtune.types import Answer, Question
+from groundtune.measure.support import citations_of, unsupported_share
+from groundtune.ports import Scorer
+from groundtune.types import Answer, Hit, Question
+
+Search = Callable[[str, int], Sequence[Hit]]
+_READ_WHOLE = 8_000  # characters of passages that are looked through sentence by sentence; beyond it by searching
+_LOOKED_AT = 5
 
 
 @dataclass(frozen=True)
@@ -50,7 +59,8 @@ class Item:
 @dataclass(frozen=True)
 class Rubric:
     """What scoring needs besides the item: house format, the documents' texts and titles by id, stored versions,
-    the style of the training examples, the evidence's rank by item key and ``k``.
+    the style of the training examples, the evidence's rank by item key and ``k``; ``search`` finds passages that may
+    support a sentence.
     """
 
     house: HouseFormat = field(default_factory=HouseFormat)
@@ -60,6 +70,8 @@ class Rubric:
     style: StyleReference | None = None
     ranks: Mapping[str, EvidenceRank] = field(default_factory=dict)
     k: int = 0
+    search: Search | None = None
+    scorers: tuple[Scorer, ...] = ()
     examples_decide: bool = False  # no questions: ``success`` is the examples' success
 
 
@@ -71,19 +83,32 @@ class Read:
     parsed: Parsed
     short: str
     abstained: bool
+    rules: RuleScores | None = None
+
+    @property
+    def valid(self) -> float | None:
+        """The whole output fits the schema and keeps the rules; None when there is neither."""
+        if self.check is None and self.rules is None:
+            return None
+        return float((self.check is None or self.check.strict) and (self.rules is None or self.rules.strict == 1.0))
+
+    @property
+    def lenient(self) -> float | None:
+        """The same with text around the JSON allowed, and rules read loosely."""
+        if self.check is None and self.rules is None:
+            return None
+        return float((self.check is None or self.check.lenient) and (self.rules is None or self.rules.loose == 1.0))
 
 
 def read_output(answer: Answer, house: HouseFormat) -> Read:
     """Take the answer out of the house format. An output without JSON is its own short form."""
-    check = house.check(answer.text)
+    check, rules = house.check(answer.text), house.kept(answer.text)
     parsed = Parsed(check.value, check.found) if check else parse_lenient(answer.text)
-    if not house.answer_field:
-        return Read(check, parsed, answer.span or answer.text, answer.abstained)
-    if not isinstance(parsed.value, dict):
-        return Read(check, parsed, answer.span or answer.text, answer.abstained)
+    if not house.answer_field or not isinstance(parsed.value, dict):
+        return Read(check, parsed, answer.span or answer.text, answer.abstained, rules)
     value = extract_field(parsed.value, house.answer_field)
     refused = house.answer_field in parsed.value and parsed.value[house.answer_field] is None
-    return Read(check, parsed, value or "", answer.abstained or refused)
+    return Read(check, parsed, value or "", answer.abstained or refused, rules)
 
 
 def score_item(item: Item, answer: Answer, rubric: Rubric, *, retrieves: bool) -> ItemResult:
@@ -108,7 +133,7 @@ def score_item(item: Item, answer: Answer, rubric: Rubric, *, retrieves: bool) -
         output=answer.text,
         answerable=item.question.answerable,
         abstained=read.abstained,
-        scores=scores | _style(answer, rubric),
+        scores=scores | _style(answer, rubric) | foreign_scores(rubric.scorers, item.question, answer),
         citations=tuple(Quote(c.document_id, c.start, c.end, c.quote, c.title, c.heading) for c in answer.citations),
         retrieved=tuple(hit.chunk.document_id for hit in answer.context),
         evidence_shown=shown,
@@ -137,9 +162,8 @@ def failed_item(item: Item, sentence: str) -> ItemResult:
 
 
 def _question_scores(question: Question, answer: Answer, read: Read, rubric: Rubric) -> dict[str, float | None]:
-    house = rubric.house
-    valid = None if read.check is None else float(read.check.strict)
-    scores: dict[str, float | None] = {"success": 0.0, "format_valid": valid}
+    house, valid = rubric.house, read.valid
+    scores: dict[str, float | None] = {"success": 0.0, "format_valid": valid, **_form(read)}
     if not question.answerable:
         scores["success"] = float(read.abstained and valid != 0.0)
         scores["false_answer"] = float(not read.abstained)
@@ -153,6 +177,8 @@ def _question_scores(question: Question, answer: Answer, read: Read, rubric: Rub
     scores["answer_in_output"] = answer_in_output(answer.text, question.answers) if answered else 0.0
     scores["over_refusal"] = float(read.abstained)
     scores["quote_verbatim"] = quote_verbatim(answer.citations, rubric.version_text)
+    if answered and rubric.texts:
+        scores |= _sentences(answer, read, rubric)
     if question.evidence is not None and question.evidence.document in rubric.texts:
         cited = citation_scores(answer.citations, question.evidence, question.answers, rubric.version_text)
         scores["citation_precision"], scores["citation_recall"] = cited.precision, cited.recall
@@ -166,16 +192,45 @@ def _question_scores(question: Question, answer: Answer, read: Read, rubric: Rub
 
 def _example_scores(item: Item, answer: Answer, read: Read, rubric: Rubric) -> dict[str, float | None]:
     gold = parse_strict(item.target)
-    success = float(same_value(item.target, answer.text) and (read.check is None or read.check.strict))
+    success = float(same_value(item.target, answer.text) and read.valid != 0.0)
     if gold.found:
         overlap = field_scores(gold.value, read.parsed.value).f1 if read.parsed.found else 0.0
     else:
         overlap = token_f1(answer.text, [item.target])
-    scores: dict[str, float | None] = {"example_success": success, "field_f1": overlap}
-    scores["example_format_valid"] = None if read.check is None else float(read.check.strict)
+    scores: dict[str, float | None] = {"example_success": success, "field_f1": overlap, **_form(read)}
+    scores["example_format_valid"] = read.valid
+    scores["slot_coverage"] = slot_coverage(item.target, answer.text)
     if rubric.examples_decide:
         scores["success"] = success
         scores["format_valid"] = scores["example_format_valid"]
+    return scores
+
+
+def _form(read: Read) -> dict[str, float | None]:
+    """How well an output keeps to the form, on questions and examples alike."""
+    kept = read.rules
+    scores: dict[str, float | None] = {"format_lenient": read.lenient}
+    if kept is not None:
+        scores |= {"rules_strict": kept.strict, "rules_loose": kept.loose}
+        scores |= {"rule_share_strict": kept.share_strict, "rule_share_loose": kept.share_loose}
+    return scores
+
+
+def _sentences(answer: Answer, read: Read, rubric: Rubric) -> dict[str, float | None]:
+    """Citations sentence by sentence where passages were shown, and what nothing supports."""
+    text = read.short if rubric.house.answer_field and isinstance(read.parsed.value, dict) else answer.text
+    shown = [hit.chunk.text for hit in answer.context]
+    scores: dict[str, float | None] = {}
+    if shown:
+        cited = citations_of(answer, text)
+        scores = {"sentence_citation_precision": cited.precision, "sentence_citation_recall": cited.recall}
+    whole, search = bool(shown) and sum(map(len, shown)) <= _READ_WHOLE, rubric.search
+
+    def find(claim: str) -> list[str]:
+        return shown if whole or search is None else [hit.chunk.text for hit in search(claim, _LOOKED_AT)]
+
+    if whole or search is not None:
+        scores["unsupported_sentences"] = unsupported_share(text, find)
     return scores
 
 

@@ -70,6 +70,10 @@ class Meter:
         if at > now:
             self._sleep(at - now)
 
+    def price(self, model: str, usage: Usage) -> float:
+        """Dollars of so many tokens, by the list prices."""
+        return self._limits.price(model, usage)
+
     def add(self, model: str, usage: Usage) -> None:
         """Count one answer."""
         dollars = self._limits.price(model, usage)

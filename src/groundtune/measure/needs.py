@@ -8,7 +8,7 @@ from importlib import metadata
 from pathlib import Path
 
 from groundtune.approaches.opening import plain_name
-from groundtune.config import Config, is_brought
+from groundtune.config import BROUGHT, Config, is_brought
 from groundtune.measure.cache import cache_key
 from groundtune.measure.items import Item
 from groundtune.measure.plan import Plan
@@ -70,8 +70,9 @@ def answer_key(config: Config, plan: Plan, name: str, adapter: str) -> Callable[
         "approach": plain,
         "version": package_version(),
         "model": config.models.base,
-        "weights": _weights(config.models.base),
-        "format": asdict(config.format),
+        "weights": _weights(config.models.base, config.folder),
+        # rules are what answers are scored by: no model is shown them
+        "format": {key: value for key, value in asdict(config.format).items() if key != "rules"},
         "schema": plan.house.schema,
         "max_tokens": config.compare.max_answer_tokens,
         "seed": config.compare.seed,
@@ -85,9 +86,10 @@ def answer_key(config: Config, plan: Plan, name: str, adapter: str) -> Callable[
     if needs.retrieves:
         parts |= {
             "reader": config.models.reader,
-            "reader_weights": _weights(config.models.reader),
+            "reader_weights": _weights(config.models.reader, config.folder),
             "embedder": config.models.embedder,
             "retrieval": asdict(config.retrieval),
+            "retriever_code": _weights(config.retrieval.retriever, config.folder),
         }
     if needs.examples or foreign or not config.format.instruction.strip():
         parts["examples"] = plan.train_digest  # without an instruction the examples' system prompt is used
@@ -106,9 +108,14 @@ def package_version() -> str:
         return "0+source"
 
 
-def _weights(spec: str) -> str:
-    """Fingerprint of a local model, so that a model that was replaced is asked again; empty for remote ones."""
+def _weights(spec: str, folder: Path) -> str:
+    """Fingerprint of a local model, or of the project's own module that makes it, so that a model that was replaced is
+    asked again; empty for remote ones.
+    """
     provider, _, name = spec.partition(":")
+    if provider in BROUGHT:
+        module = folder.joinpath(*name.partition(":")[0].split(".")).with_suffix(".py")
+        return digest(module.read_text(encoding="utf-8", errors="replace")) if module.is_file() else ""
     if provider == "builtin":
         card = Path(__file__).parent.parent / "builtin" / name / "card.json"
         return digest(card.read_text(encoding="utf-8")) if card.is_file() else ""

@@ -12,6 +12,7 @@ from groundtune.config import Config, ProjectSection
 from groundtune.errors import ConfigError, DataError
 from groundtune.knowledge.base import KnowledgeBase
 from groundtune.measure.format import HouseFormat, extract_field, load_schema, parse_strict
+from groundtune.measure.instructions import parse_rules
 from groundtune.measure.items import Item
 from groundtune.messages import say
 from groundtune.tuning.data import check_evidence, load_examples, load_questions
@@ -66,7 +67,7 @@ class Plan:
 
 def load_house(config: Config) -> HouseFormat:
     """The house format of a project. Raises ``DataError`` for a wrong schema and ``ConfigError`` for a field that the
-    schema does not have.
+    schema does not have or a rule that cannot be read.
     """
     fields = config.format
     schema: Mapping[str, Any] | None = None
@@ -78,7 +79,8 @@ def load_house(config: Config) -> HouseFormat:
             name = getattr(fields, key).partition(".")[0]
             if name and isinstance(known, dict) and name not in known:
                 raise ConfigError("measure.no_answer_field", path=path, key=key, field=name, known=", ".join(known))
-    return HouseFormat(schema, fields.answer_field, fields.source_field, fields.place_field)
+    rules = parse_rules(fields.rules)
+    return HouseFormat(schema, fields.answer_field, fields.source_field, fields.place_field, rules)
 
 
 def make_plan(config: Config) -> Plan:
@@ -164,7 +166,11 @@ def open_index(config: Config) -> KnowledgeBase:
     """The project's knowledge base; made when missing."""
     retrieval = config.retrieval
     return KnowledgeBase.open(
-        config.state / KNOWLEDGE, embedder=config.models.embedder, chunk_characters=retrieval.chunk_characters
+        config.state / KNOWLEDGE,
+        embedder=config.models.embedder,
+        chunk_characters=retrieval.chunk_characters,
+        store=config.store,
+        retriever=config.retrieval.retriever,
     )
 
 

@@ -9,14 +9,18 @@ from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from groundtune import registry
+
 SCHEMA_VERSION = 1
 Part = Literal["question", "example"]
 
 # Metric names, all in [0, 1]. ``success`` is the primary one: the right answer in the house format (or a refusal in the
 # house format when the documents do not answer).
 METRICS = (
-    "success", "answer_em", "answer_f1", "answer_in_output", "format_valid", "citation_precision", "citation_recall",
-    "quote_verbatim", "false_answer", "over_refusal", "source_right", "place_right", "example_success", "field_f1",
+    "success", "answer_em", "answer_f1", "answer_in_output", "judged_right", "format_valid", "format_lenient",
+    "rules_strict", "rules_loose", "rule_share_strict", "rule_share_loose", "citation_precision", "citation_recall",
+    "quote_verbatim", "sentence_citation_precision", "sentence_citation_recall", "unsupported_sentences",
+    "false_answer", "over_refusal", "source_right", "place_right", "example_success", "field_f1", "slot_coverage",
     "example_format_valid", "style_profile", "style_form",
 )  # fmt: skip
 
@@ -71,11 +75,52 @@ class ItemResult:
 
 
 @dataclass(frozen=True)
+class Abstention:
+    """Questions by what the documents say (answerable or not) and what the approach did. ``wrong`` are answers that are
+    not the accepted one, whatever their format.
+    """
+
+    right: int = 0
+    wrong: int = 0
+    refused: int = 0
+    refused_rightly: int = 0
+    answered_wrongly: int = 0
+
+    @property
+    def precision(self) -> float | None:
+        """Of the refusals, the share that was due."""
+        total = self.refused + self.refused_rightly
+        return self.refused_rightly / total if total else None
+
+    @property
+    def recall(self) -> float | None:
+        """Of the questions without an answer, the share that was refused."""
+        total = self.answered_wrongly + self.refused_rightly
+        return self.refused_rightly / total if total else None
+
+    @property
+    def crag(self) -> float | None:
+        """CRAG's score in [-1, 1]: right +1, refused 0, wrong -1; a due refusal counts as right."""
+        n = self.right + self.wrong + self.refused + self.refused_rightly + self.answered_wrongly
+        return (self.right + self.refused_rightly - self.wrong - self.answered_wrongly) / n if n else None
+
+
+@dataclass(frozen=True)
+class Seed:
+    """One of several trainings of an approach: its means by metric and how long it took to train."""
+
+    seed: int
+    means: Mapping[str, float] = field(default_factory=dict)
+    fit_seconds: float = 0.0
+
+
+@dataclass(frozen=True)
 class ApproachResult:
     """All items of one approach. ``skipped`` says why it was not run (then there are no items).
     ``retrieved_tokens`` is the mean number of prompt tokens that retrieval added, ``cached_tokens`` of those that came
     from a prompt cache; ``labels`` counts failure labels; ``missing`` items were not asked (a budget, or errors of an
-    approach that the user brought).
+    approach that the user brought). ``seeds``: the trainings behind it when there were several; an item's scores are
+    then its means over them, and intervals hold the spread between them.
     """
 
     name: str
@@ -93,12 +138,15 @@ class ApproachResult:
     labels: Mapping[str, int] = field(default_factory=dict)
     items: tuple[ItemResult, ...] = ()
     skipped: str = ""
+    abstention: Abstention | None = None
+    seeds: tuple[Seed, ...] = ()
 
 
 @dataclass(frozen=True)
 class Contrast:
     """Paired difference ``a - b`` on the same items. ``p_adjusted`` is Holm-corrected over the declared contrasts;
-    ``detectable`` the smallest difference these items can show (80 % power, alpha 0.05).
+    ``detectable`` the smallest difference these items can show (80 % power, alpha 0.05 shared by the family), None where
+    the comparison stopped by itself.
     """
 
     metric: str
@@ -142,6 +190,88 @@ class Ceiling:
 
 
 @dataclass(frozen=True)
+class MoreQuestions:
+    """What ``items`` more questions would bring for choosing by success. ``loss_now`` and ``loss_then`` are how much
+    success (in [0, 1]) a wrong choice is expected to lose without and with them, ``other_leads`` the probability that
+    another approach than ``leader`` would lead then, ``dollars`` what the difference is worth over the horizon (None: the
+    worth of a right answer was not stated). ``clear_now``: the leader is clearly better than every other one already.
+    """
+
+    items: int
+    leader: str
+    loss_now: float
+    loss_then: float
+    other_leads: float
+    dollars: float | None = None
+    clear_now: bool = False
+
+
+@dataclass(frozen=True)
+class Stopping:
+    """A comparison that stopped as soon as the leader was decided. ``asked`` of ``total`` items were asked of the
+    approaches that stayed in to the end; ``saved`` answers by approach were not needed. Intervals and p values of such
+    a report hold although it was looked at ``looks`` times. ``equal`` are approaches within the margin of the leader.
+    """
+
+    decided: bool
+    leader: str
+    looks: int
+    asked: int
+    total: int
+    margin: float
+    saved: Mapping[str, int] = field(default_factory=dict)
+    equal: tuple[str, ...] = ()
+    worse: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Duel:
+    """Answers of ``a`` and ``b`` shown to the judge in both orders. A verdict that follows the order is a ``flip`` and
+    counts as a tie.
+    """
+
+    a: str
+    b: str
+    wins: int
+    losses: int
+    ties: int
+    flips: int
+    p_value: float
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How well the judge agrees with people on ``n`` labelled answers: share of equal verdicts and Cohen's kappa, each
+    with its 95 % interval.
+    """
+
+    n: int
+    raw: float
+    raw_low: float
+    raw_high: float
+    kappa: float
+    kappa_low: float
+    kappa_high: float
+
+
+@dataclass(frozen=True)
+class JudgeReport:
+    """What a model judged, what that cost, and whether it can be relied on: ``trusted`` with at least 50 labels of people
+    and a kappa of at least 0.6. Judged scores never decide.
+    """
+
+    model: str
+    calls: int
+    input_tokens: int
+    output_tokens: int
+    dollars: float
+    trusted: bool
+    errors: int = 0
+    agreement: Agreement | None = None
+    duels: tuple[Duel, ...] = ()
+
+
+@dataclass(frozen=True)
 class Report:
     """A whole comparison."""
 
@@ -160,6 +290,9 @@ class Report:
     contrasts: tuple[Contrast, ...] = ()
     freshness: tuple[Freshness, ...] = ()
     ceilings: tuple[Ceiling, ...] = ()
+    more: MoreQuestions | None = None
+    stopping: Stopping | None = None
+    judge: JudgeReport | None = None
     retrieval: Mapping[str, float] = field(default_factory=dict)
     settings: Mapping[str, str | int | float | bool] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
@@ -172,6 +305,18 @@ class Report:
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), ensure_ascii=False, indent=1)
+
+    def to_pandas(self, table: str = "items") -> Any:  # noqa: ANN401 - pandas is not a dependency
+        """``items``, ``metrics`` or ``contrasts`` as a data frame. Raises ``MissingExtra`` without pandas."""
+        return registry.resolve("view", "pandas")(self, table)
+
+    def to_arrow(self, table: str = "items") -> Any:  # noqa: ANN401 - nor is pyarrow
+        """The same as an Arrow table. Raises ``MissingExtra`` without pyarrow."""
+        return registry.resolve("view", "arrow")(self, table)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        return str(registry.resolve("view", "report")(self))
 
     @classmethod
     def from_json(cls, text: str) -> Report:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
@@ -13,41 +12,28 @@ from groundtune.approaches.constrained import with_schema
 from groundtune.approaches.opening import open_approach
 from groundtune.approaches.setting import Setting, make_setting
 from groundtune.config import CONSTRAINED, Config, is_brought
-from groundtune.errors import CannotRun, MissingExtra, ModelRefused, ModelUnreachable, TrainingError
 from groundtune.files import write_whole
-from groundtune.measure.answering import Asking, Listener, Outcome, Progress, silent
+from groundtune.measure.answering import Listener, Progress, silent
+from groundtune.measure.bench import Bench, enter
 from groundtune.measure.cache import AnswerCache
-from groundtune.measure.contrasts import declared_contrasts
+from groundtune.measure.contrasts import anytime_contrasts, declared_contrasts
 from groundtune.measure.counterfactual import Counterfactual, ceilings_of
-from groundtune.measure.items import Rubric, failed_item, score_item
+from groundtune.measure.court import Court, Judging
+from groundtune.measure.items import Rubric
 from groundtune.measure.limits import Limits, Meter
-from groundtune.measure.needs import Needs, answer_key, missing_for, needs_of, package_version
+from groundtune.measure.needs import needs_of, package_version
 from groundtune.measure.plan import Plan, make_plan
-from groundtune.measure.results import ApproachResult, Ceiling, ItemResult, Report
+from groundtune.measure.plugins import load_scorers
+from groundtune.measure.race import at_any_stop, largest_cluster, race
+from groundtune.measure.results import ApproachResult, Ceiling, Report, Stopping
 from groundtune.measure.retrieval import EvidenceRank, evidence_rank, recall_table
 from groundtune.measure.rows import Row, rows_of
 from groundtune.measure.style import style_reference
-from groundtune.measure.summary import shown_table, summarise
+from groundtune.measure.summary import shown_table
+from groundtune.measure.worth import worth_of_more
 from groundtune.messages import say
-from groundtune.ports import Approach
-from groundtune.tuning.plan import Progress as TrainingProgress
 
 CACHE = ("runs", "cache.sqlite")
-
-
-@dataclass(frozen=True)
-class Bench:
-    """One comparison at work. ``several``: more than one base model, so that one that is not there stops its rows only."""
-
-    config: Config
-    plan: Plan
-    rubric: Rubric
-    cache: AnswerCache
-    listener: Listener
-    refresh: bool
-    workers: int
-    meter: Meter
-    several: bool = False
 
 
 def compare(
@@ -59,32 +45,67 @@ def compare(
     refresh: bool = False,
     workers: int = 1,
     limits: Limits | None = None,
+    until_decided: bool = False,
+    seeds: int | None = None,
+    judge: Judging | None = None,
 ) -> Report:
     """Measure ``approaches`` (default: those of the configuration) on the project's held-out questions and examples, with
     each of ``models`` (default: the base model of the configuration).
 
     Every answer is kept on disk as it comes, so calling this again after an interruption, or after ``limits`` were
     reached, goes on; ``refresh`` asks everything anew. ``workers`` answers run at once (latency is then that of a busy
-    machine). Raises ``DataError`` or ``ConfigError`` for wrong input, ``ModelUnreachable`` when the only model cannot be
-    reached at all. An approach that cannot run here is in the report with the reason in ``skipped``.
+    machine). ``until_decided`` asks no more items than the choice needs (``measure.race``), ``seeds`` trains what is
+    trained so often (default: the configuration's), ``judge`` lets a model judge the answers too.
+
+    Raises ``DataError`` or ``ConfigError`` for wrong input, ``ModelUnreachable`` when the only model cannot be reached at
+    all. An approach that cannot run here is in the report with the reason in ``skipped``.
     """
     listener = progress or silent
     rows = rows_of(config, approaches, models)
     _check_brought(rows)
+    court = Court.open(judge, config) if judge else None
     listener(Progress("index"))
     plan = make_plan(config)
     with plan.kb, AnswerCache(config.state.joinpath(*CACHE)) as cache:
         ranks = _ranks(plan, listener)
         meter = Meter(limits or Limits(), config.compare.requests_per_minute)
         rubric, several = make_rubric(config, plan, ranks), len({row.model for row in rows}) > 1
-        bench = Bench(config, plan, rubric, cache, listener, refresh, max(1, workers), meter, several)
-        results: list[ApproachResult] = []
-        for _, group in groupby(rows, key=lambda row: row.model):
-            own = list(group)
-            setting = make_setting(own[0].config, plan.kb)
-            results += [_measure(bench, row, setting) for row in own]
+        trained = max(1, config.compare.seeds if seeds is None else seeds)
+        bench = Bench(config, plan, rubric, cache, listener, refresh, max(1, workers), meter, several, trained)
+        results, stopping = _raced(bench, rows) if until_decided else (_measured(bench, rows), None)
         ceilings = _ceilings(bench, rows, results) if config.compare.counterfactual else ()
-    return replace(_report(bench, rows, tuple(results), ranks), ceilings=ceilings)
+        verdict = None
+        if court is not None:
+            results, verdict = court.sit(bench, results)
+    return replace(_report(bench, rows, tuple(results), ranks, stopping), ceilings=ceilings, judge=verdict)
+
+
+def _measured(bench: Bench, rows: Sequence[Row]) -> list[ApproachResult]:
+    """Row by row, all items each."""
+    results: list[ApproachResult] = []
+    for row, setting in _with_settings(bench, rows):
+        entrant = enter(bench, row, setting)
+        if not entrant.skipped:
+            entrant.ask(bench.plan.items)
+        results.append(entrant.result())
+    return results
+
+
+def _raced(bench: Bench, rows: Sequence[Row]) -> tuple[list[ApproachResult], Stopping]:
+    """All rows side by side until it is decided who leads."""
+    entrants = [enter(bench, row, setting) for row, setting in _with_settings(bench, rows)]
+    items, config = bench.plan.items, bench.config
+    stopping = race(entrants, items, margin=config.requirements.minimum_gain, seed=config.compare.seed)
+    largest = largest_cluster(items)
+    return [at_any_stop(entrant.result(), largest) for entrant in entrants], stopping
+
+
+def _with_settings(bench: Bench, rows: Sequence[Row]) -> Iterator[tuple[Row, Setting]]:
+    """Rows of one model share a setting, so that the model is opened once."""
+    for _, group in groupby(rows, key=lambda row: row.model):
+        own = list(group)
+        setting = make_setting(own[0].config, bench.plan.kb)
+        yield from ((row, setting) for row in own)
 
 
 def write_report_json(report: Report, path: str | Path) -> Path:
@@ -113,6 +134,8 @@ def make_rubric(config: Config, plan: Plan, ranks: Mapping[str, EvidenceRank]) -
         style=style_reference(plan.train),
         ranks=ranks,
         k=config.retrieval.k,
+        search=plan.search if plan.documents else None,
+        scorers=load_scorers(config),
         examples_decide=not plan.questions,
     )
 
@@ -125,85 +148,6 @@ def _ranks(plan: Plan, listener: Listener) -> dict[str, EvidenceRank]:
         ranks[item.key] = evidence_rank(item.question, texts, plan.search)
         listener(Progress("retrieval", "", done, len(asked)))
     return ranks
-
-
-def _measure(bench: Bench, row: Row, setting: Setting) -> ApproachResult:
-    needs = needs_of(row.approach)
-    reason = missing_for(bench.plan, needs)
-    if not reason and needs.trains and bench.meter.exhausted:
-        reason = say("measure.no_budget")
-    if reason:
-        return ApproachResult(row.name, row.model, skipped=reason)
-    bench.listener(Progress("fit", row.name))
-    started = time.perf_counter()
-    try:
-        approach = open_approach(row.approach, replace(setting, progress=_training(bench.listener, row.name)))
-        approach.fit(bench.plan.documents, bench.plan.train)
-    except (TrainingError, MissingExtra, ModelRefused, CannotRun) as error:
-        return ApproachResult(row.name, row.model, skipped=error.sentence())
-    adapter = getattr(approach, "adapter", None)
-    fitted = max(time.perf_counter() - started, float(getattr(adapter, "seconds", 0.0)))
-    try:
-        return _answered(bench, row, needs, approach, fitted)
-    except MissingExtra as error:  # what a schema is enforced with is needed by these rows alone
-        if not bench.several and not row.approach.endswith(CONSTRAINED):
-            raise
-        return ApproachResult(row.name, row.model, skipped=error.sentence())
-    except ModelUnreachable as error:
-        if not bench.several and not is_brought(row.approach):
-            raise
-        return ApproachResult(row.name, row.model, skipped=error.sentence())
-
-
-def _answered(bench: Bench, row: Row, needs: Needs, approach: Approach, fitted: float) -> ApproachResult:
-    code = str(getattr(getattr(approach, "adapter", None), "digest", "") or getattr(approach, "digest", ""))
-    model = "" if is_brought(row.approach) else row.model
-    asking = Asking(
-        approach,
-        bench.cache,
-        answer_key(row.config, bench.plan, row.approach, code),
-        listener=bench.listener,
-        refresh=bench.refresh,
-        workers=bench.workers,
-        meter=bench.meter,
-        name=row.name,
-        model=model,
-    )
-    outcomes = asking.run(bench.plan.items)
-    asked = [outcome for outcome in outcomes if outcome.asked]
-    if not any(outcome.answer for outcome in asked) and (is_brought(row.approach) or not asked):
-        reason = asking.stopped or next((outcome.error for outcome in asked), say("measure.no_budget"))
-        return ApproachResult(row.name, model, skipped=reason)
-    return summarise(
-        row.name,
-        model,
-        score_outcomes(asked, bench.rubric, needs, approach),
-        [outcome.answer for outcome in asked if outcome.answer is not None],
-        fit_seconds=fitted,
-        seed=row.config.compare.seed,
-        instruction=row.config.format.instruction,
-        missing=len(outcomes) - len(asked),
-    )
-
-
-def score_outcomes(
-    outcomes: Sequence[Outcome], rubric: Rubric, needs: Needs, approach: Approach
-) -> tuple[ItemResult, ...]:
-    """Outcomes as scored items; failed ones are kept apart. An approach that shows every document with every question
-    keeps them beside its answers, in ``corpus``.
-    """
-    corpus = getattr(approach, "corpus", ())
-    retrieves = needs.retrieves or bool(corpus) or any(o.answer and o.answer.context for o in outcomes)
-    scored: list[ItemResult] = []
-    for o in outcomes:
-        if o.answer is None:
-            scored.append(failed_item(o.item, o.error))
-        elif corpus:
-            shown = replace(o.answer, context=corpus)
-            scored.append(replace(score_item(o.item, shown, rubric, retrieves=True), retrieved=()))
-        else:
-            scored.append(score_item(o.item, o.answer, rubric, retrieves=retrieves))
-    return tuple(scored)
 
 
 def _ceilings(bench: Bench, rows: Sequence[Row], results: Sequence[ApproachResult]) -> tuple[Ceiling, ...]:
@@ -236,12 +180,12 @@ def _ceilings(bench: Bench, rows: Sequence[Row], results: Sequence[ApproachResul
     return tuple(found)
 
 
-def _training(listener: Listener, name: str) -> Callable[[TrainingProgress], None]:
-    return lambda at: listener(Progress("fit", name, at.step, at.steps, at.seconds_left))
-
-
 def _report(
-    bench: Bench, rows: Sequence[Row], results: tuple[ApproachResult, ...], ranks: Mapping[str, EvidenceRank]
+    bench: Bench,
+    rows: Sequence[Row],
+    results: tuple[ApproachResult, ...],
+    ranks: Mapping[str, EvidenceRank],
+    stopping: Stopping | None,
 ) -> Report:
     config, plan = bench.config, bench.plan
     asked = [item for item in plan.items if item.part == "question"]
@@ -259,16 +203,29 @@ def _report(
         examples_trained=len(plan.train),
         documents=len(plan.documents),
         approaches=results,
-        contrasts=declared_contrasts(results, seed=config.compare.seed),
+        contrasts=declared_contrasts(results, seed=config.compare.seed)
+        if stopping is None
+        else anytime_contrasts(results, largest_cluster(plan.items)),
+        stopping=stopping,
+        more=worth_of_more(results, seed=config.compare.seed, dollars_per_point=_worth(config)),
         retrieval=recall_table(ranked, config.retrieval.k) | shown_table(results),
         settings=_settings(config) | {"spent_dollars": bench.meter.dollars},
-        notes=(*plan.notes, *_notes(rows, results), *_identical(results)),
+        notes=(*plan.notes, *_notes(bench, rows, results), *_identical(results)),
         data_digest=plan.data_digest,
     )
 
 
-def _notes(rows: Sequence[Row], results: Sequence[ApproachResult]) -> list[str]:
+def _worth(config: Config) -> float:
+    """Dollars over the horizon of one more right answer per question; 0 when the worth of one was not stated."""
+    cost = config.cost
+    return cost.value_per_correct_answer * cost.queries_per_month * cost.horizon_months
+
+
+def _notes(bench: Bench, rows: Sequence[Row], results: Sequence[ApproachResult]) -> list[str]:
     notes: list[str] = []
+    once = [r.name for row, r in zip(rows, results, strict=True) if r.items and needs_of(row.approach).trains]
+    if once and bench.seeds == 1:
+        notes.append(say("measure.one_training", names=", ".join(once)))
     models = list(dict.fromkeys(row.model for row in rows))
     if len(models) > 1:
         notes.append(say("measure.several_models", first=models[0]))

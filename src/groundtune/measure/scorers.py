@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
+from functools import lru_cache
 
 from groundtune.measure.numerals import forms
 from groundtune.text.normalise import answer_tokens, fold, squeeze
@@ -55,7 +56,7 @@ def _overlap(prediction: str, gold: str) -> float:
 
 def contains(text: str, answer: str) -> bool:
     """True when the tokens of ``answer`` stand in ``text`` one after the other, numbers compared as numbers."""
-    return any(_within(tokens(a), tokens(b)) for a, b in _paired_forms(text, answer))
+    return any(b and f" {b} " in f" {a} " for a, b in zip(_spaced(text), _spaced(answer), strict=True))
 
 
 def answer_in_output(output: str, golds: Sequence[str]) -> float:
@@ -63,8 +64,11 @@ def answer_in_output(output: str, golds: Sequence[str]) -> float:
     return float(any(contains(output, gold) for gold in golds))
 
 
-def _within(text: Sequence[str], answer: Sequence[str]) -> bool:
-    return bool(answer) and f" {' '.join(answer)} " in f" {' '.join(text)} "
+@lru_cache(maxsize=1024)  # the passages of a corpus are looked through for every answer
+def _spaced(text: str) -> tuple[str, str]:
+    """Both forms with a space between the tokens."""
+    plain, digits = forms(text)
+    return " ".join(tokens(plain)), " ".join(tokens(digits))
 
 
 def _paired_forms(left: str, right: str) -> list[tuple[str, str]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -19,9 +20,10 @@ from groundtune.measure.results import Estimate
 
 DRAWS = 4000
 SMALL = 100  # below this many binary items a percentile bootstrap covers too little (0.68-0.93 at n = 15-30)
-_Z = float(sps.norm.ppf(0.975))
+Z = float(sps.norm.ppf(0.975))
 _POWER = float(sps.norm.ppf(0.8))
 _EXACT_FLIPS = 12
+EXACT = 1.1  # exact McNemar wants so many times the items of the formula (power computed at 50 to 300 items)
 ASSUMED_CORRELATION = 0.2  # within a document, where the scores cannot tell; on the safe side
 
 Array = NDArray[np.float64]
@@ -45,8 +47,8 @@ def is_binary(values: Sequence[float]) -> bool:
 def wilson(successes: float, n: float) -> tuple[float, float]:
     """95 % Wilson score interval of a proportion; ``n`` may be an effective (non-integer) sample size."""
     share = successes / n
-    centre = (share + _Z**2 / (2 * n)) / (1 + _Z**2 / n)
-    half = _Z / (1 + _Z**2 / n) * math.sqrt(share * (1 - share) / n + _Z**2 / (4 * n * n))
+    centre = (share + Z**2 / (2 * n)) / (1 + Z**2 / n)
+    half = Z / (1 + Z**2 / n) * math.sqrt(share * (1 - share) / n + Z**2 / (4 * n * n))
     return (0.0 if successes == 0 else max(0.0, centre - half), 1.0 if successes == n else min(1.0, centre + half))
 
 
@@ -107,7 +109,7 @@ def agresti_min(only_a: int, only_b: int, n: float) -> tuple[float, float]:
     """
     total = n + 2.0
     centre = (only_a - only_b) / total
-    half = _Z * math.sqrt((only_a + only_b + 1.0) - (only_a - only_b) ** 2 / total) / total
+    half = Z * math.sqrt((only_a + only_b + 1.0) - (only_a - only_b) ** 2 / total) / total
     return max(-1.0, centre - half), min(1.0, centre + half)
 
 
@@ -168,28 +170,36 @@ def items_needed(difference: float, discordance: float) -> int:
     return math.ceil(_items(difference, discordance) - 1e-9)
 
 
-def _items(difference: float, discordance: float) -> float:
+def _items(difference: float, discordance: float, tests: int = 1) -> float:
     psi = min(1.0, max(discordance, difference))
     root = math.sqrt(max(0.0, psi - difference**2))
-    return (_Z * math.sqrt(psi) + _POWER * root) ** 2 / difference**2
+    return (_critical(tests) * math.sqrt(psi) + _POWER * root) ** 2 / difference**2
 
 
-def detectable_difference(n: int, discordance: float) -> float | None:
-    """Smallest paired binary difference that ``n`` items show with 80 % power; None when none up to 1.0 can be shown."""
-    if n < 1 or _items(1.0, 1.0) > n:
+@cache
+def _critical(tests: int) -> float:
+    """Two-sided 5 % shared by so many tests: the first step of Holm's correction."""
+    return float(sps.norm.ppf(1.0 - 0.025 / tests))
+
+
+def detectable_difference(n: float, discordance: float, tests: int = 1) -> float | None:
+    """Smallest paired binary difference that ``n`` items show with 80 % power when ``tests`` comparisons are corrected
+    together; None when none up to 1.0 can be shown. ``n / EXACT`` items give that of exact McNemar.
+    """
+    if n < 1 or _items(1.0, 1.0, tests) > n:
         return None
     low, high = 1e-6, 1.0
     for _ in range(60):
         middle = (low + high) / 2
-        low, high = (middle, high) if _items(middle, discordance) > n else (low, middle)
+        low, high = (middle, high) if _items(middle, discordance, tests) > n else (low, middle)
     return high
 
 
-def detectable_mean(delta: Sequence[float]) -> float | None:
-    """Smallest mean difference of graded scores that these items show with 80 % power: ``2.80 sd / √n``."""
+def detectable_mean(delta: Sequence[float], tests: int = 1) -> float | None:
+    """Smallest mean difference of graded scores that these items show with 80 % power: ``2.80 sd / √n`` for one test."""
     if len(delta) < 2 or (deviation := float(np.std(delta, ddof=1))) == 0.0:
         return None
-    return (_Z + _POWER) * deviation / math.sqrt(len(delta))
+    return (_critical(tests) + _POWER) * deviation / math.sqrt(len(delta))
 
 
 def percentile(values: Sequence[float], share: float) -> float | None:
@@ -226,7 +236,7 @@ def _bootstrap(values: Array, codes: NDArray[np.int64], count: int, seed: int) -
     means = sums[picks].sum(axis=1) / sizes[picks].sum(axis=1)
     low, high = np.quantile(means, [0.025, 0.975])
     mean = float(values.mean())
-    widen = float(sps.t.ppf(0.975, count - 1)) / _Z * math.sqrt(count / (count - 1)) if count > 1 else 1.0
+    widen = float(sps.t.ppf(0.975, count - 1)) / Z * math.sqrt(count / (count - 1)) if count > 1 else 1.0
     return mean - (mean - float(low)) * widen, mean + (float(high) - mean) * widen
 
 

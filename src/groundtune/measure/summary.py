@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from groundtune.measure.results import METRICS, ApproachResult, Estimate, ItemResult
+from groundtune.measure.plugins import metric_names
+from groundtune.measure.results import Abstention, ApproachResult, Estimate, ItemResult
 from groundtune.measure.stats import estimate, percentile
 from groundtune.types import Answer
 
@@ -43,14 +44,31 @@ def summarise(
         missing=missing,
         labels=dict(Counter(item.label for item in items if item.label).most_common()),
         items=tuple(items),
+        abstention=abstention_of(answered),
     )
 
 
 def metrics_of(items: Sequence[ItemResult], *, seed: int = 0) -> dict[str, Estimate]:
-    """Estimates of every metric that applies to at least one item, in the order of ``METRICS``."""
+    """Estimates of every metric that applies to at least one item, in the order of ``METRICS``, then of plugins."""
     groups = [item.group for item in items]
-    found = {metric: estimate([i.scores.get(metric) for i in items], groups, seed=seed) for metric in METRICS}
+    names = metric_names(items)
+    found = {metric: estimate([i.scores.get(metric) for i in items], groups, seed=seed) for metric in names}
     return {metric: value for metric, value in found.items() if value.n}
+
+
+def abstention_of(items: Sequence[ItemResult]) -> Abstention | None:
+    """What was answered and what was refused, of the questions; None without any."""
+    asked = [item for item in items if item.part == "question"]
+    if not asked:
+        return None
+    answered = [item for item in asked if not item.abstained]
+    answerable = [item for item in answered if item.answerable]
+    right = sum(item.label in ("ok", "format") for item in answerable)
+    refused = [item for item in asked if item.abstained]
+    due = sum(not item.answerable for item in refused)
+    return Abstention(
+        right, len(answerable) - right, len(refused) - due, due, sum(not item.answerable for item in answered)
+    )
 
 
 def retrieved_tokens(answer: Answer, rest: str) -> float:

@@ -123,6 +123,7 @@ def _providers() -> Iterator[ModelInfo]:
     for provider, package, variables in (
         ("openai", "openai", ("OPENAI_API_KEY", "GROUNDTUNE_API_KEY")),
         ("gemini", "google.genai", ("GEMINI_API_KEY", "GOOGLE_API_KEY")),
+        ("anthropic", "anthropic", ("ANTHROPIC_API_KEY",)),
     ):
         reason = ""
         if not _installed(package):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from groundtune.errors import MissingExtra, ModelRefused
@@ -43,7 +43,7 @@ class Grammar:
 
 class Chooser:
     """Chooses and collects the tokens of several rows. ``outputs[row]`` are the tokens before the stop token;
-    ``finished[row]`` is True when the row ended with one.
+    ``finished[row]`` is True when the row ended with one. ``heard`` is told the tokens of the first row after each step.
     """
 
     def __init__(
@@ -54,10 +54,12 @@ class Chooser:
         temperature: float = 0.0,
         seed: int = 0,
         matchers: Sequence[Any] = (),
+        heard: Callable[[list[int]], None] | None = None,
     ) -> None:
         self.steps, self.stop, self.temperature, self.matchers = list(steps), stop, temperature, list(matchers)
         self.outputs: list[list[int]] = [[] for _ in steps]
         self.finished = [False for _ in steps]
+        self._heard = heard
         self._filler = min(stop) if stop else 0
         self._generators = [self._generator(seed) for _ in steps] if temperature > 0 else []
 
@@ -88,6 +90,8 @@ class Chooser:
             else:
                 self.outputs[row].append(token)
                 self._consume(row, token)
+                if self._heard is not None and row == 0:
+                    self._heard(self.outputs[0])
         return [] if self.done else chosen
 
     def _consume(self, row: int, token: int) -> None:

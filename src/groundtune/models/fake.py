@@ -10,6 +10,7 @@ import re
 import time
 import zlib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from groundtune.ports import Kind
 from groundtune.text.scripts import CJK
 from groundtune.text.sentences import sentence_spans
 from groundtune.text.tokenise import search_terms
-from groundtune.types import Generation, Message, Reading, Usage
+from groundtune.types import Generation, Hit, Message, Reading, Usage
 
 Answerer = Callable[[Sequence[Message]], str]
 _MODELS = ("echo", "fixed=TEXT", "script=PATH.jsonl", "extract")
@@ -53,6 +54,11 @@ def open_model(name: str, **options: object) -> FakeModel:
 def open_reader(name: str = "", **options: object) -> FakeReader:
     """A lexical reader; any name is accepted."""
     return FakeReader(name)
+
+
+def open_reranker(name: str = "", **options: object) -> FakeReranker:
+    """Shares of the question's search terms; any name is accepted."""
+    return FakeReranker(name)
 
 
 def open_embedder(name: str = "", **options: object) -> FakeEmbedder:
@@ -93,6 +99,26 @@ class FakeModel:
         read = sum(count_tokens(message.content) for message in messages)
         usage = Usage(read, min(len(tokens), max_tokens))
         return Generation(text, usage, time.perf_counter() - started, self.name, finished)
+
+    def stream(
+        self,
+        messages: Sequence[Message],
+        on_text: Callable[[str], None],
+        *,
+        max_tokens: int = 256,
+        temperature: float = 0.0,
+        seed: int = 0,
+        schema: Mapping[str, Any] | None = None,
+    ) -> Generation:
+        """``generate``, told token by token."""
+        made = self.generate(messages, max_tokens=max_tokens, temperature=temperature, seed=seed, schema=schema)
+        start = 0
+        for token in _TOKEN.finditer(made.text):
+            on_text(made.text[start : token.end()])
+            start = token.end()
+        if made.text[start:]:
+            on_text(made.text[start:])
+        return made
 
 
 def _last_user(messages: Sequence[Message]) -> str:
@@ -175,3 +201,17 @@ class FakeEmbedder:
             if not row.any():
                 row[0] = 1.0
         return unit_rows(rows)
+
+
+class FakeReranker:
+    """A ``Reranker``: a hit's score is the share of the question's search terms that its text holds."""
+
+    def __init__(self, name: str) -> None:
+        self.name = f"fake:{name}"
+
+    def rerank(self, query: str, hits: Sequence[Hit]) -> list[Hit]:
+        """The same hits with new scores, best first; equal ones keep their order."""
+        asked = set(search_terms(query))
+        shares = [len(asked & set(search_terms(hit.chunk.text))) / max(1, len(asked)) for hit in hits]
+        made = [replace(hit, score=share) for hit, share in zip(hits, shares, strict=True)]
+        return sorted(made, key=lambda hit: -hit.score)

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
-from groundtune.errors import ModelError, ModelRefused, ModelUnreachable, SpecError
-from groundtune.models.http import (
-    Transient,
-    clean,
-    extra_for,
-    for_status,
-    is_local,
-    key_from,
-    retry_after,
-    with_retries,
-    without_password,
-)
+import numpy as np
+from numpy.typing import NDArray
+
+from groundtune.errors import ModelRefused
+from groundtune.models.embed import unit_rows
+from groundtune.models.gemini_link import GeminiLink
+from groundtune.models.spoken import Spoken
+from groundtune.ports import Kind
 from groundtune.types import Generation, Message, Usage
 
-GOOGLE_URL = "https://generativelanguage.googleapis.com"
+_EMBED_BATCH = 100
 _BLOCKED = frozenset({"SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "MODEL_ARMOR"})
 
 
@@ -37,31 +34,30 @@ def open_model(
     ``thinking_budget`` in tokens (0 switches thinking off where the model allows it); thoughts count as output tokens.
     Raises ``SpecError``, ``MissingExtra`` or ``ModelUnreachable`` (no key).
     """
-    if not name:
-        raise SpecError("models.name_missing", provider="gemini", example="gemini:gemini-2.5-flash")
-    key = api_key or key_from("GEMINI_API_KEY", "GOOGLE_API_KEY")
-    if not key:
-        raise ModelUnreachable("models.key_missing", model=f"gemini:{name}", variable="GEMINI_API_KEY")
-    return GeminiModel(name, base_url or GOOGLE_URL, key, timeout, retries, thinking_budget)
+    return GeminiModel(GeminiLink(name, base_url, api_key, timeout, retries), thinking_budget)
+
+
+def open_embedder(
+    name: str,
+    *,
+    base_url: str | None = None,
+    api_key: str | None = None,
+    timeout: float = 60,
+    retries: int = 4,
+    dimension: int | None = None,
+) -> GeminiEmbedder:
+    """An embedding model (``gemini:gemini-embedding-001``); ``dimension`` asks for shorter vectors. Keys and errors as
+    for ``open_model``.
+    """
+    return GeminiEmbedder(GeminiLink(name, base_url, api_key, timeout, retries), dimension)
 
 
 class GeminiModel:
     """A ``Model`` over generateContent."""
 
-    def __init__(
-        self, name: str, url: str, key: str, timeout: float, retries: int, thinking_budget: int | None
-    ) -> None:
-        self.name = f"gemini:{name}"
-        self.model, self.where = name, without_password(url)
-        self.timeout, self.retries, self.thinking_budget = timeout, retries, thinking_budget
-        self._key = key
-        with extra_for(self.name):
-            from google import genai
-
-        # a proxy from the environment cannot reach this computer's own servers
-        arguments = {"trust_env": False} if is_local(url) else None
-        options = genai.types.HttpOptions(base_url=url, timeout=int(timeout * 1000), client_args=arguments)
-        self._client = genai.Client(api_key=key, vertexai=False, http_options=options)
+    def __init__(self, link: GeminiLink, thinking_budget: int | None) -> None:
+        self.name, self.model = link.name, link.model
+        self.link, self.thinking_budget = link, thinking_budget
 
     def __repr__(self) -> str:
         return f"GeminiModel({self.name!r})"
@@ -77,14 +73,42 @@ class GeminiModel:
     ) -> Generation:
         """Write the next assistant turn. Raises ``ModelUnreachable``, ``ModelRefused`` or ``ModelError``."""
         config = self._config(messages, max_tokens, temperature, seed, schema)
-        contents = [
-            {"role": "model" if message.role == "assistant" else "user", "parts": [{"text": message.content}]}
-            for message in messages
-            if message.role != "system"
-        ]
+        contents = _contents(messages)
         started = time.perf_counter()
-        reply = with_retries(lambda: self._try(contents, config), retries=self.retries)
+        reply = self.link.call(
+            lambda: self.link.client.models.generate_content(model=self.model, contents=contents, config=config)
+        )
         return self._generation(reply, time.perf_counter() - started)
+
+    def stream(
+        self,
+        messages: Sequence[Message],
+        on_text: Callable[[str], None],
+        *,
+        max_tokens: int = 256,
+        temperature: float = 0.0,
+        seed: int = 0,
+        schema: Mapping[str, Any] | None = None,
+    ) -> Generation:
+        """``generate`` that tells its text as it comes."""
+        config, contents = self._config(messages, max_tokens, temperature, seed, schema), _contents(messages)
+        started, spoken, usage, reason = time.perf_counter(), Spoken(on_text), Usage(), ""
+
+        def begin() -> Iterator[Any]:
+            # the request goes out with the first piece
+            pieces = self.link.client.models.generate_content_stream(model=self.model, contents=contents, config=config)
+            first = next(iter(pieces), None)
+            return iter(()) if first is None else chain((first,), pieces)
+
+        pieces = self.link.call(begin)
+        with self.link.reading():
+            for reply in pieces:
+                usage = _usage(reply) if reply.usage_metadata else usage
+                reason = self._checked(reply) or reason
+                spoken.add(_text(reply))
+        if not reason:
+            raise self.link.bad_answer("the stream ended before the answer did")
+        return Generation(spoken.text, usage, time.perf_counter() - started, self.name, reason != "MAX_TOKENS")
 
     def _config(
         self,
@@ -106,64 +130,72 @@ class GeminiModel:
             config["thinking_config"] = types.ThinkingConfig(thinking_budget=self.thinking_budget)
         return config
 
-    def _try(self, contents: list[dict[str, Any]], config: dict[str, Any]) -> Any:  # noqa: ANN401
-        from google.genai import errors
-
-        tries = self.retries + 1
-        try:
-            return self._client.models.generate_content(model=self.model, contents=contents, config=config)
-        except errors.APIError as failure:
-            raise self._status(failure, tries) from None
-        except (ValueError, TypeError, AttributeError, KeyError) as failure:  # not JSON, or JSON of another shape
-            raise self._bad_answer(failure) from None
-        except Exception as failure:
-            raise self._network(failure, tries) from None
-
-    def _status(self, failure: Any, tries: int) -> Exception:  # noqa: ANN401 - google.genai.errors.APIError
-        # an invalid key is a bad request to Gemini
-        status = 401 if "API key not valid" in str(failure.message) else int(failure.code or 500)
-        return for_status(
-            status,
-            self._clean(failure.message or failure),
-            model=self.model,
-            where=self.where,
-            wait=retry_after(getattr(failure.response, "headers", None) or {}),
-            variable="GEMINI_API_KEY",
-            tries=tries,
-        )
-
-    def _network(self, failure: Exception, tries: int) -> Exception:
-        """What an error of the SDK's HTTP library means; which library that is depends on its version."""
-        kinds = {kind.__name__ for kind in type(failure).__mro__}
-        if "TimeoutException" in kinds:
-            seconds = f"{self.timeout:g}"
-            return Transient(ModelUnreachable("models.timeout", where=self.where, seconds=seconds, tries=tries))
-        if not kinds & {"TransportError", "ConnectionError", "OSError"}:
-            return failure
-        reason = self._clean(failure)
-        error = ModelUnreachable("models.unreachable", model=self.model, where=self.where, reason=reason)
-        return error if "ConnectError" in kinds else Transient(error)
-
     def _generation(self, reply: Any, seconds: float) -> Generation:  # noqa: ANN401
+        if not reply.candidates and getattr(reply, "prompt_feedback", None) is None:
+            raise self.link.bad_answer("no candidates")
+        reason = self._checked(reply)
+        return Generation(_text(reply).strip(), _usage(reply), seconds, self.name, reason != "MAX_TOKENS")
+
+    def _checked(self, reply: Any) -> str:  # noqa: ANN401
+        """Why the answer ended, "" while it goes on. Raises ``ModelRefused`` when it was blocked."""
+        blocked = getattr(getattr(reply, "prompt_feedback", None), "block_reason", None)
         if not reply.candidates:
-            feedback = getattr(reply, "prompt_feedback", None)
-            blocked = getattr(feedback, "block_reason", None)
-            if blocked is None:
-                raise self._bad_answer("no candidates")
-            raise ModelRefused("models.refused_content", model=self.name, reason=_name(blocked))
-        candidate = reply.candidates[0]
-        reason = _name(candidate.finish_reason)
+            if blocked is not None:
+                raise ModelRefused("models.refused_content", model=self.name, reason=_name(blocked))
+            return ""
+        reason = _name(reply.candidates[0].finish_reason)
         if reason in _BLOCKED:
             raise ModelRefused("models.refused_content", model=self.name, reason=reason)
-        parts = (candidate.content.parts if candidate.content else None) or []
-        text = "".join(part.text or "" for part in parts if not part.thought)
-        return Generation(text.strip(), _usage(reply), seconds, self.name, reason != "MAX_TOKENS")
+        return reason
 
-    def _bad_answer(self, reason: object) -> ModelError:
-        return ModelError("models.bad_answer", where=self.where, reason=self._clean(reason))
 
-    def _clean(self, text: object) -> str:
-        return clean(text, self._key)
+class GeminiEmbedder:
+    """An ``Embedder`` over embedContent. The first call finds out the dimension unless it was given."""
+
+    def __init__(self, link: GeminiLink, dimension: int | None) -> None:
+        self.name = link.name
+        self.link = link
+        self._asked = dimension
+        self._dimension = dimension or 0
+
+    @property
+    def dimension(self) -> int:
+        if not self._dimension:
+            self._dimension = self.embed(["a"], kind="query").shape[1]
+        return self._dimension
+
+    def embed(self, texts: Sequence[str], *, kind: Kind) -> NDArray[Any]:
+        """float32 array of shape (len(texts), dimension), rows of length 1."""
+        if not texts:
+            return np.zeros((0, self.dimension), dtype=np.float32)
+        batches = [list(texts[start : start + _EMBED_BATCH]) for start in range(0, len(texts), _EMBED_BATCH)]
+        return unit_rows(np.concatenate([self._batch(batch, kind) for batch in batches]))
+
+    def _batch(self, texts: list[str], kind: Kind) -> NDArray[Any]:
+        config: dict[str, Any] = {"task_type": "RETRIEVAL_QUERY" if kind == "query" else "RETRIEVAL_DOCUMENT"}
+        if self._asked:
+            config["output_dimensionality"] = self._asked
+        contents = [text or " " for text in texts]
+        models = self.link.client.models
+        reply = self.link.call(lambda: models.embed_content(model=self.link.model, contents=contents, config=config))
+        rows = [one.values for one in reply.embeddings or ()]
+        if len(rows) != len(texts):
+            raise self.link.bad_answer(f"{len(rows)} vectors for {len(texts)} texts")
+        return np.asarray(rows, dtype=np.float32)
+
+
+def _contents(messages: Sequence[Message]) -> list[dict[str, Any]]:
+    return [
+        {"role": "model" if message.role == "assistant" else "user", "parts": [{"text": message.content}]}
+        for message in messages
+        if message.role != "system"
+    ]
+
+
+def _text(reply: Any) -> str:  # noqa: ANN401
+    content = reply.candidates[0].content if reply.candidates else None
+    parts = (content.parts if content else None) or []
+    return "".join(part.text or "" for part in parts if not part.thought)
 
 
 def _name(value: Any) -> str:  # noqa: ANN401 - an enum member or a string

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from groundtune.models.choose import Chooser, Grammar
 from groundtune.models.embed import HuggingFaceEmbedder
 from groundtune.models.http import clean
 from groundtune.models.hub import Loaded, load
+from groundtune.models.spoken import Growing
 from groundtune.types import Generation, Message, Usage
 
 _ENDS_OF_TURN = ("<|im_end|>", "<|eot_id|>", "<|end|>", "<end_of_turn>", "<|end_of_turn|>", "<turn|>", "<|return|>")
@@ -110,14 +111,46 @@ class HuggingFaceModel:
         """One generation per chat, computed together: what ``generate`` gives for each (up to the rounding of sums of
         another shape). ``seconds`` is the time of the whole batch divided by its size.
         """
-        if not batch:
-            return []
+        return self._written(batch, max_tokens, temperature, seed, schema) if batch else []
+
+    def stream(
+        self,
+        messages: Sequence[Message],
+        on_text: Callable[[str], None],
+        *,
+        max_tokens: int = 256,
+        temperature: float = 0.0,
+        seed: int = 0,
+        schema: Mapping[str, Any] | None = None,
+    ) -> Generation:
+        """``generate`` that tells its text as it comes. ``on_text`` is called while other calls wait."""
+        growing = Growing(on_text)
+        plain = not self.tokenizer.chat_template
+
+        def heard(tokens: list[int]) -> None:
+            text = self.tokenizer.decode(tokens, skip_special_tokens=True)
+            # the answer may end at the next "User:" line, whose beginning must not be told
+            growing.show(text.partition("\nUser:")[0].rpartition("\n")[0] if plain else text)
+
+        made = self._written([messages], max_tokens, temperature, seed, schema, heard)[0]
+        growing.finish(made.text)
+        return made
+
+    def _written(
+        self,
+        batch: Sequence[Sequence[Message]],
+        max_tokens: int,
+        temperature: float,
+        seed: int,
+        schema: Mapping[str, Any] | None,
+        heard: Callable[[list[int]], None] | None = None,
+    ) -> list[Generation]:
         started = time.perf_counter()
         with self._lock, self._using_threads():
             prompts = [self._fit(self.encode(messages), max_tokens) for messages in batch]
             steps = [max(1, min(max_tokens, self.limit - len(prompt))) for prompt in prompts]
             matchers = [self._matcher(schema) for _ in batch] if schema is not None else []
-            chooser = Chooser(steps, stop=self.stop, temperature=temperature, seed=seed, matchers=matchers)
+            chooser = Chooser(steps, stop=self.stop, temperature=temperature, seed=seed, matchers=matchers, heard=heard)
             run = self._lean.decode if self._lean else self._run
             cached = run(prompts, chooser, steps)
         seconds = (time.perf_counter() - started) / len(batch)

@@ -9,7 +9,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -27,6 +27,7 @@ from groundtune.models.http import (
     with_retries,
     without_password,
 )
+from groundtune.models.spoken import Spoken
 from groundtune.ports import Kind
 from groundtune.text.scripts import cjk_share
 from groundtune.types import Generation, Message, Usage
@@ -91,12 +92,36 @@ class Server:
         """The JSON object that ``path`` answers to ``body`` (GET without one)."""
         return with_retries(lambda: self._try(path, body, model), retries=self.retries)
 
+    def lines(self, path: str, body: Mapping[str, Any], *, model: str = "") -> Iterator[dict[str, Any]]:
+        """The JSON objects of a streamed answer, one a line, as they come. Only the beginning is tried again."""
+        response = with_retries(lambda: self._guarded(lambda: self._open(path, body), model), retries=self.retries)
+        with response:
+            while True:
+                try:
+                    line = self._guarded(response.readline, model)
+                except Transient as failure:
+                    raise failure.error from None
+                if not line:
+                    return
+                if line.strip():
+                    yield self._object(self._guarded(lambda line=line: json.loads(line), model))  # type: ignore[misc]
+
     def _try(self, path: str, body: Mapping[str, Any] | None, model: str) -> dict[str, Any]:
+        def read() -> Any:  # noqa: ANN401 - any JSON
+            with self._open(path, body) as response:
+                return json.loads(response.read())
+
+        return self._object(self._guarded(read, model))
+
+    def _open(self, path: str, body: Mapping[str, Any] | None) -> Any:  # noqa: ANN401 - HTTPResponse
         data = None if body is None else json.dumps(body).encode("utf-8")
         request = urllib.request.Request(self.url + path, data, {"Content-Type": "application/json"})
+        return self._opener.open(request, timeout=self.timeout)
+
+    def _guarded(self, run: Callable[[], Any], model: str) -> Any:  # noqa: ANN401
+        """``run()`` with the errors of the standard library turned into ours."""
         try:
-            with self._opener.open(request, timeout=self.timeout) as response:
-                reply = json.loads(response.read())
+            return run()
         except urllib.error.HTTPError as failure:
             with failure:
                 raise self._status(failure, model) from None
@@ -111,6 +136,8 @@ class Server:
             raise Transient(error) from None
         except ValueError as failure:
             raise self.bad_answer(failure) from None
+
+    def _object(self, reply: Any) -> dict[str, Any]:  # noqa: ANN401
         if not isinstance(reply, dict):
             raise self.bad_answer(type(reply).__name__)
         return reply
@@ -157,10 +184,45 @@ class OllamaModel:
         schema: Mapping[str, Any] | None = None,
     ) -> Generation:
         """Write the next assistant turn. Raises ``ModelUnreachable`` (with the command that cures it) or a refusal."""
+        body = self._body(messages, max_tokens, temperature, seed, schema)
+        started = time.perf_counter()
+        reply = self.server.call("/api/chat", {**body, "stream": False}, model=self.model)
+        seconds = time.perf_counter() - started
+        return self._generation(self._written(reply).strip(), reply, seconds)
+
+    def stream(
+        self,
+        messages: Sequence[Message],
+        on_text: Callable[[str], None],
+        *,
+        max_tokens: int = 256,
+        temperature: float = 0.0,
+        seed: int = 0,
+        schema: Mapping[str, Any] | None = None,
+    ) -> Generation:
+        """``generate`` that tells its text as it comes."""
+        body = self._body(messages, max_tokens, temperature, seed, schema)
+        started, spoken = time.perf_counter(), Spoken(on_text)
+        last: dict[str, Any] = {}
+        for last in self.server.lines("/api/chat", {**body, "stream": True}, model=self.model):
+            if "error" in last:
+                raise self.server.bad_answer(last["error"])
+            spoken.add(self._written(last))
+        if not last.get("done"):
+            raise self.server.bad_answer("the stream ended before the answer did")
+        return self._generation(spoken.text, last, time.perf_counter() - started)
+
+    def _body(
+        self,
+        messages: Sequence[Message],
+        max_tokens: int,
+        temperature: float,
+        seed: int,
+        schema: Mapping[str, Any] | None,
+    ) -> dict[str, Any]:
         body: dict[str, Any] = {
             "model": self.model,
             "messages": [message.as_dict() for message in messages],
-            "stream": False,
             "options": {
                 "temperature": temperature,
                 "seed": seed,
@@ -172,15 +234,18 @@ class OllamaModel:
             body["format"] = schema
         if self.thinking is not None:
             body["think"] = self.thinking
-        started = time.perf_counter()
-        reply = self.server.call("/api/chat", body, model=self.model)
-        seconds = time.perf_counter() - started
+        return body
+
+    def _written(self, reply: Mapping[str, Any]) -> str:
         message = reply.get("message")
         if not isinstance(message, dict) or not isinstance(message.get("content"), str):
             raise self.server.bad_answer(json.dumps(reply, ensure_ascii=False))
+        return str(message["content"])
+
+    def _generation(self, text: str, reply: Mapping[str, Any], seconds: float) -> Generation:
         # prompt_eval_count is left out when the whole prompt was in the cache
         usage = Usage(int(reply.get("prompt_eval_count") or 0), int(reply.get("eval_count") or 0))
-        return Generation(message["content"].strip(), usage, seconds, self.name, reply.get("done_reason") != "length")
+        return Generation(text, usage, seconds, self.name, reply.get("done_reason") != "length")
 
     def _window_for(self, messages: Sequence[Message], max_tokens: int) -> int:
         """A power of two that holds prompt and answer; it never shrinks, since a change makes Ollama load anew."""

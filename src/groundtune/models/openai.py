@@ -15,17 +15,9 @@ from numpy.typing import NDArray
 
 from groundtune.errors import ModelError, ModelRefused, ModelUnreachable, SpecError
 from groundtune.models.embed import unit_rows
-from groundtune.models.http import (
-    Transient,
-    clean,
-    extra_for,
-    for_status,
-    is_local,
-    key_from,
-    retry_after,
-    with_retries,
-    without_password,
-)
+from groundtune.models.http import extra_for, is_local, key_from, without_password
+from groundtune.models.sdk import Caller
+from groundtune.models.spoken import Spoken
 from groundtune.ports import Kind
 from groundtune.types import Generation, Message, Usage
 
@@ -33,7 +25,7 @@ Result = TypeVar("Result")
 OPENAI_URL = "https://api.openai.com/v1"
 _NO_KEY = "none"
 # Parameters that some servers or models refuse, in the words of their error, and what is sent instead.
-_NEGOTIABLE = ("max_completion_tokens", "temperature", "seed")
+_NEGOTIABLE = ("max_completion_tokens", "temperature", "seed", "stream_options")
 _EMBED_BATCH = 128
 
 
@@ -118,6 +110,10 @@ class Endpoint:
         with extra_for(self.name):
             import openai
 
+        self.caller = Caller(
+            openai, model=self.model, where=self.where, key=self._key, variable=self.variable,
+            timeout=self.timeout, retries=self.retries,
+        )  # fmt: skip
         # a proxy from the environment cannot reach this computer's own servers
         http = openai.DefaultHttpxClient(trust_env=False) if is_local(self.url) else None
         return openai.OpenAI(
@@ -126,50 +122,17 @@ class Endpoint:
 
     def call(self, request: Callable[[], Result]) -> Result:
         """``request()`` with retries and with the SDK's errors turned into ours."""
-        return with_retries(lambda: self._try(request), retries=self.retries)
-
-    def _try(self, request: Callable[[], Result]) -> Result:
-        import openai
-
-        tries = self.retries + 1
-        try:
-            return request()
-        except openai.APITimeoutError:
-            error = ModelUnreachable("models.timeout", where=self.where, seconds=f"{self.timeout:g}", tries=tries)
-            raise Transient(error) from None
-        except openai.APIConnectionError as failure:
-            reason = self.clean(failure.__cause__ or failure)
-            error = ModelUnreachable("models.unreachable", model=self.model, where=self.where, reason=reason)
-            if _refused(failure):  # nothing listens there: waiting does not help
-                raise error from None
-            raise Transient(error) from None
-        except openai.APIStatusError as failure:
-            raise self._status(failure, tries) from None
-        except (openai.APIError, ValueError) as failure:
-            raise self.bad_answer(failure) from None
-
-    def _status(self, failure: Any, tries: int) -> Exception:  # noqa: ANN401 - openai.APIStatusError
-        body = failure.body if isinstance(failure.body, Mapping) else {}
-        reason = self.clean(body.get("message") or failure.message)
-        return for_status(
-            failure.status_code,
-            reason,
-            model=self.model,
-            where=self.where,
-            wait=retry_after(failure.response.headers),
-            variable=self.variable,
-            tries=tries,
-        )
+        return self.caller.call(request)
 
     def bad_answer(self, reason: object) -> ModelError:
-        return ModelError("models.bad_answer", where=self.where, reason=self.clean(reason))
+        return self.caller.bad_answer(reason)
 
     def clean(self, text: object) -> str:
-        return clean(text, self._key)
+        return self.caller.clean(text)
 
 
 class OpenAIModel:
-    """A ``Model`` over chat completions. What a server refuses (``max_completion_tokens``, ``temperature``, ``seed``) is
+    """A ``Model`` over chat completions. What a server refuses (``max_completion_tokens``, ``temperature``, …) is
     replaced or left out from then on.
     """
 
@@ -193,6 +156,48 @@ class OpenAIModel:
         schema: Mapping[str, Any] | None = None,
     ) -> Generation:
         """Write the next assistant turn. Raises ``ModelUnreachable``, ``ModelRefused`` or ``ModelError``."""
+        request = self._request(messages, max_tokens, temperature, seed, schema)
+        started = time.perf_counter()
+        reply = self._negotiate(request)
+        return self._generation(reply, time.perf_counter() - started)
+
+    def stream(
+        self,
+        messages: Sequence[Message],
+        on_text: Callable[[str], None],
+        *,
+        max_tokens: int = 256,
+        temperature: float = 0.0,
+        seed: int = 0,
+        schema: Mapping[str, Any] | None = None,
+    ) -> Generation:
+        """``generate`` that tells its text as it comes."""
+        request = self._request(messages, max_tokens, temperature, seed, schema)
+        request |= {"stream": True, "stream_options": {"include_usage": True}}
+        started = time.perf_counter()
+        chunks, spoken, finish, usage = self._negotiate(request), Spoken(on_text), "", Usage()
+        with self.endpoint.caller.reading(), chunks:
+            for chunk in chunks:
+                usage = _usage(chunk) if getattr(chunk, "usage", None) else usage
+                for choice in chunk.choices or ():
+                    finish = choice.finish_reason or finish
+                    if refusal := getattr(choice.delta, "refusal", None):
+                        raise self._refusal(refusal)
+                    spoken.add(getattr(choice.delta, "content", None))
+        if finish == "content_filter":
+            raise self._refusal(finish)
+        if not finish:
+            raise self.endpoint.bad_answer("the stream ended before the answer did")
+        return Generation(spoken.text, usage, time.perf_counter() - started, self.name, finish != "length")
+
+    def _request(
+        self,
+        messages: Sequence[Message],
+        max_tokens: int,
+        temperature: float,
+        seed: int,
+        schema: Mapping[str, Any] | None,
+    ) -> dict[str, Any]:
         request: dict[str, Any] = {
             "model": self.endpoint.model,
             "messages": [message.as_dict() for message in messages],
@@ -204,9 +209,7 @@ class OpenAIModel:
             request["response_format"] = response_format(schema)
         if self.reasoning_effort:
             request["reasoning_effort"] = self.reasoning_effort
-        started = time.perf_counter()
-        reply = self._negotiate(request)
-        return self._generation(reply, time.perf_counter() - started)
+        return request
 
     def _negotiate(self, request: dict[str, Any]) -> Any:  # noqa: ANN401 - openai ChatCompletion
         for _ in range(len(_NEGOTIABLE) + 1):
@@ -240,10 +243,12 @@ class OpenAIModel:
         choice = choices[0]
         refusal = getattr(choice.message, "refusal", None)
         if refusal or choice.finish_reason == "content_filter":
-            reason = self.endpoint.clean(refusal or choice.finish_reason)
-            raise ModelRefused("models.refused_content", model=self.name, reason=reason)
+            raise self._refusal(refusal or choice.finish_reason)
         text = choice.message.content or ""
         return Generation(text.strip(), _usage(reply), seconds, self.name, choice.finish_reason != "length")
+
+    def _refusal(self, reason: object) -> ModelRefused:
+        return ModelRefused("models.refused_content", model=self.name, reason=self.endpoint.clean(reason))
 
 
 class OpenAIEmbedder:
@@ -311,13 +316,3 @@ def _excerpt(reply: Any) -> str:  # noqa: ANN401
         return reply
     dump = getattr(reply, "model_dump", None)
     return json.dumps(dump(), ensure_ascii=False, default=str) if dump else repr(reply)
-
-
-def _refused(failure: BaseException) -> bool:
-    """True when the cause is a refused connection."""
-    seen: BaseException | None = failure
-    while seen is not None:
-        if isinstance(seen, ConnectionRefusedError) or "Connection refused" in str(seen):
-            return True
-        seen = seen.__cause__ or seen.__context__
-    return False

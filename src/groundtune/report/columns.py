@@ -94,7 +94,7 @@ def metric_cell(result: ApproachResult, metric: str, words: Words) -> Cell:
 
 def better_of(metric: str) -> Better:
     """Whether high or low values of a metric are good."""
-    return "low" if metric in ("false_answer", "over_refusal") else "high"
+    return "low" if metric in ("false_answer", "over_refusal", "unsupported_sentences") else "high"
 
 
 def _shown_metrics(ran: list[ApproachResult]) -> list[tuple[str, Better]]:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from groundtune.config import CONSTRAINED
 from groundtune.measure.attribution import LABELS
 from groundtune.measure.results import Report
 from groundtune.messages import catalogue, say
@@ -13,24 +14,27 @@ from groundtune.report import charts
 from groundtune.report.charts import NARROW, WIDE, Caption
 from groundtune.report.markup import Column, Html, picture, table
 from groundtune.report.words import DASH, Words
-from groundtune.verdict.cost import CostReport
+from groundtune.verdict.cost import ApproachCost, CostReport
+from groundtune.verdict.rows import approach_of, is_known
 from groundtune.verdict.tco import Point, price_curve, stream
 from groundtune.verdict.uncertainty import Bar
 
 _REACH = 30.0  # the volume chart spans this factor on both sides of the planned volume
 _STEPS = 49
 _BARS = 8
+_CURVES = 7
 _COUNTS = ("queries_per_month", "retrieved_tokens", "output_tokens", "gpu_hours_per_month")
 _FACTORS = ("price_level", "tuned_multiplier")
 Draw = Callable[[Caption, float], str]
 
 
 def colour(name: str) -> str:
-    """The class that gives an approach its colour, the same in every chart."""
-    return "a-" + name.replace("+", "-")
+    """The class that gives an approach its colour, the same in every chart and for every model."""
+    return "a-" + (approach_of(name).replace("+", "-") if is_known(name) else "own")
 
 
-def _picture(ident: str, words: Words, desc: str, draw: Draw, fallback: Html) -> Html:
+def picture_of(ident: str, words: Words, desc: str, draw: Draw, fallback: Html) -> Html:
+    """A chart drawn for a desk and for a phone, with its title, its note and its numbers as a table."""
     title, note = words(f"chart.{ident}"), words(f"chart.{ident}_note")
     wide = draw(Caption(f"{ident}-w", title, desc), WIDE)
     narrow = draw(Caption(f"{ident}-n", title, desc), NARROW)
@@ -52,7 +56,7 @@ def success(report: Report, words: Words, metric: str = "success") -> Html:
     columns = [Column(words("approach_head")), Column(words.metric(metric), True), Column(words("interval"), True)]
     cells = [[r.name, words.percent(r.value), words.interval(r.low, r.high)] for r in rows]
     fallback = table(words("chart.success"), columns, cells)
-    return _picture("success", words, desc, lambda c, w: charts.intervals(rows, c, w), fallback)
+    return picture_of("success", words, desc, lambda c, w: charts.intervals(rows, c, w), fallback)
 
 
 def quality_and_cost(report: Report, cost: CostReport, words: Words, metric: str = "success") -> Html:
@@ -78,7 +82,7 @@ def quality_and_cost(report: Report, cost: CostReport, words: Words, metric: str
         return charts.scatter(points, caption, money=words.money, x_title=words.metric("per_1000"),
                               y_title=words.metric(metric), width=width)  # fmt: skip
 
-    return _picture("pareto", words, desc, draw, fallback)
+    return picture_of("pareto", words, desc, draw, fallback)
 
 
 def volume(cost: CostReport, words: Words) -> Html:
@@ -88,10 +92,10 @@ def volume(cost: CostReport, words: Words) -> Html:
     if base <= 0 or not cost.approaches:
         return Html("")
     x = np.geomspace(base / _REACH, base * _REACH, _STEPS)
-    prices = price_curve(inputs)
     found: list[charts.Curve] = []
-    for row in cost.approaches:
-        total = stream(row.name, Point(inputs, {"queries_per_month": x}), prices).total / inputs.horizon_months
+    for row in _different(cost):
+        moved, prices = Point(inputs, {"queries_per_month": x}), price_curve(inputs, name=row.name)
+        total = stream(row.name, moved, prices).total / inputs.horizon_months
         y = np.maximum(np.broadcast_to(total, x.shape), 0.01)
         found.append(charts.Curve(words.approach(row.name), x.tolist(), y.tolist(), colour(row.name)))
     marks = [charts.Mark(base, words("chart.planned", volume=words.count(base)), "mark planned")]
@@ -110,7 +114,14 @@ def volume(cost: CostReport, words: Words) -> Html:
         return charts.lines(found, marks, caption, x_format=words.compact, y_format=words.axis_money,
                             x_title=words("chart.x_volume"), y_title=words("chart.y_volume"), width=width)  # fmt: skip
 
-    return _picture("volume", words, words.listed([m.words for m in marks]), draw, fallback)
+    return picture_of("volume", words, words.listed([m.words for m in marks]), draw, fallback)
+
+
+def _different(cost: CostReport) -> list[ApproachCost]:
+    """The cheapest rows whose curves differ: a schema changes nothing, and more than a handful cannot be read."""
+    plain = {row.name for row in cost.approaches}
+    rows = [row for row in cost.approaches if row.name.replace(CONSTRAINED, "") not in plain - {row.name}]
+    return rows[:_CURVES]
 
 
 def tornado(cost: CostReport, words: Words) -> Html:
@@ -137,7 +148,7 @@ def tornado(cost: CostReport, words: Words) -> Html:
             shown, bars[0].base, caption, money=words.axis_money, sides=sides, base_words=base, width=width
         )
 
-    return _picture("tornado", words, desc, draw, fallback)
+    return picture_of("tornado", words, desc, draw, fallback)
 
 
 def _bar_row(bar: Bar, shown: charts.RangeBar, words: Words) -> list[str]:
@@ -176,7 +187,7 @@ def attribution(report: Report, words: Words) -> Html:
     def draw(caption: Caption, width: float) -> str:
         return charts.stacked(rows, parts, caption, value=lambda v: f"{v:.0f}", width=width)
 
-    return _picture("attribution", words, desc, draw, fallback)
+    return picture_of("attribution", words, desc, draw, fallback)
 
 
 def freshness(report: Report, words: Words) -> Html:
@@ -195,4 +206,4 @@ def freshness(report: Report, words: Words) -> Html:
     def draw(caption: Caption, width: float) -> str:
         return charts.stacked(rows, parts, caption, value=words.percent, width=width)
 
-    return _picture("freshness", words, desc, draw, fallback)
+    return picture_of("freshness", words, desc, draw, fallback)

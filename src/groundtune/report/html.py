@@ -6,8 +6,9 @@ from pathlib import Path
 
 from groundtune.files import write_whole
 from groundtune.measure.results import Report
-from groundtune.report import examples, figures, verdict_part
+from groundtune.report import ceilings, examples, figures, verdict_part
 from groundtune.report.columns import METRICS, Comparison, better_of, comparison, metric_cell
+from groundtune.report.insights import insights
 from groundtune.report.markup import Column, Html, bullets, details, esc, join, paragraph, section, table, tag
 from groundtune.report.terminal import meaning
 from groundtune.report.words import DASH, TAGS, Words, signed
@@ -77,7 +78,8 @@ def _sections(report: Report, verdict: Verdict | None, cost: CostReport | None, 
     ]
     money = [verdict_part.money(verdict, cost, words)]
     money += [figures.volume(cost, words), figures.tornado(cost, words)] if cost else []
-    failures = [figures.attribution(report, words), verdict_part.levers(verdict, words)]
+    failures = [figures.attribution(report, words), *ceilings.part(report, verdict, words)]
+    failures += [] if report.ceilings else [verdict_part.levers(verdict, words)]
     shown = examples.choose(report)
     cards = examples.render(shown, words, TAGS.get(report.language, report.language or "en"))
     return [
@@ -107,6 +109,7 @@ def _comparison(report: Report, cost: CostReport | None, words: Words) -> list[H
     failed = [
         words("errors_in", approach=words.approach(a.name), count=a.errors) for a in report.approaches if a.errors
     ]
+    parts.append(bullets(insights(report, words)))
     parts.append(bullets([*skipped, *failed, *report.notes], css="notes"))
     if report.contrasts:
         parts.append(details(words("differences"), _contrasts(report, words), "more"))

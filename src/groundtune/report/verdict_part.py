@@ -107,7 +107,7 @@ def others(verdict: Verdict | None, words: Words) -> Html:
     rejected = table(heading("rejected", words), columns, rows) if rows else Html("")
     gates = [
         join([g.sentence.text(words.lang), " ", tag("small", words("rule", id=g.rule.id, strength=words.named("strength", g.rule.strength),
-              source=g.rule.source), css="muted")])
+              source=g.rule.source(words.lang)), css="muted")])
         for g in verdict.gates
     ]  # fmt: skip
     fired = join([tag("h3", heading("gates", words)), bullets(gates)]) if gates else Html("")

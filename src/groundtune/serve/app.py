@@ -11,6 +11,7 @@ import json
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +25,9 @@ from starlette.routing import Route
 
 from groundtune.errors import DataError, GroundtuneError, ModelError
 from groundtune.messages import LANGUAGES, catalogue, language, say
-from groundtune.serve import feedback, openai
+from groundtune.serve import feedback, live, openai
 from groundtune.serve.service import Service
-from groundtune.types import Question
+from groundtune.types import Answer, Question
 
 _WEB = Path(__file__).parent / "web"
 _LARGEST = 1_000_000  # bytes of a request body
@@ -106,9 +107,8 @@ class _Desk:
             return JSONResponse(openai.error_body(message, "invalid_request_error", "model_not_found"), 404)
         question = Question(asked.question, id=uuid.uuid4().hex)
         answerer = request.state.service.answerer
-        answer = await run_in_threadpool(answerer.answer, question)
         reply = openai.Reply(
-            answer=answer,
+            answer=Answer(""),
             approach=answerer.name,
             model=asked.model,
             id=f"chatcmpl-{question.id}",
@@ -116,9 +116,12 @@ class _Desk:
             base=str(request.base_url),
         )
         if not asked.stream:
-            return JSONResponse(reply.completion())
+            answer = await run_in_threadpool(answerer.answer, question)
+            return JSONResponse(replace(reply, answer=answer).completion())
+        coming = await live.begin(answerer, question)
         headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
-        return StreamingResponse(_events(reply, asked.include_usage), media_type="text/event-stream", headers=headers)
+        events = _events(reply, coming, asked.include_usage)
+        return StreamingResponse(events, media_type="text/event-stream", headers=headers)
 
     async def models(self, request: Request) -> Response:
         return JSONResponse(openai.model_list(self.service.models, self.created))
@@ -178,7 +181,24 @@ async def _body(request: Request) -> Any:  # noqa: ANN401 - any JSON
         raise DataError("serve.bad_json") from error
 
 
-async def _events(reply: openai.Reply, include_usage: bool) -> AsyncIterator[str]:
-    for chunk in reply.chunks(include_usage):
-        yield f"data: {json.dumps(chunk, ensure_ascii=False)}\n\n"
+async def _events(reply: openai.Reply, coming: live.LiveAnswer, include_usage: bool) -> AsyncIterator[str]:
+    """What is written is sent as it is written, what is checked first when it is complete. An error in the middle is an
+    event of its own, as OpenAI sends it: the status was sent long ago.
+    """
+    yield _event(reply.opening())
+    told = ""
+    try:
+        async for piece in coming.pieces():
+            told += piece
+            yield _event(reply.piece(piece))
+        complete = replace(reply, answer=await coming.answer())
+    except GroundtuneError as error:
+        yield _event(openai.error_body(error.sentence(), "api_error", error.kind))
+        return
+    for chunk in complete.rest(told, include_usage):
+        yield _event(chunk)
     yield "data: [DONE]\n\n"
+
+
+def _event(data: dict[str, Any]) -> str:
+    return f"data: {json.dumps(data, ensure_ascii=False)}\n\n"

@@ -149,9 +149,21 @@ class Reply:
 
     def chunks(self, include_usage: bool = False) -> Iterator[dict[str, Any]]:
         """The same as chunks. The answer is checked before it is shown, so it is cut up after it is complete."""
-        yield self._chunk({"role": "assistant", "content": "", "refusal": None})
-        for piece in _PIECE.findall(self.answer.text):
-            yield self._chunk({"content": piece})
+        yield self.opening()
+        yield from self.rest("", include_usage)
+
+    def opening(self) -> dict[str, Any]:
+        """The first chunk."""
+        return self._chunk({"role": "assistant", "content": "", "refusal": None})
+
+    def piece(self, text: str) -> dict[str, Any]:
+        """A chunk with some text."""
+        return self._chunk({"content": text})
+
+    def rest(self, told: str, include_usage: bool = False) -> Iterator[dict[str, Any]]:
+        """The chunks after those with the text ``told``."""
+        for piece in _PIECE.findall(self.answer.text.removeprefix(told)):
+            yield self.piece(piece)
         last = self._chunk({"annotations": citations_of(self.answer, self.base)}, "stop")
         yield {**last, "groundtune": details(self.answer, self.approach)}
         if include_usage:

@@ -26,6 +26,7 @@ class Inspection:
     ``terms``: stored search terms that the current tokeniser would not make.
     ``vectors``: some chunks of a document have vectors and some do not, or a vector without a chunk (id ``""``).
     ``lexical``: the word index does not hold exactly the stored terms. ``file``: damage that SQLite itself reports.
+    ``outer``: a store outside holds something else than this one.
     """
 
     documents: int = 0
@@ -37,12 +38,12 @@ class Inspection:
     vectors: tuple[str, ...] = ()
     lexical: bool = False
     file: tuple[str, ...] = ()
+    outer: tuple[str, ...] = ()
 
     @property
     def sound(self) -> bool:
-        return not (
-            self.manifest or self.text or self.chunks or self.terms or self.vectors or self.lexical or self.file
-        )
+        drift = (self.manifest, self.text, self.chunks, self.terms, self.vectors, self.file, self.outer)
+        return not (any(drift) or self.lexical)
 
 
 def inspect(connection: apsw.Connection) -> Inspection:

@@ -44,19 +44,55 @@ class LexicalSearch:
         """``(row, score)`` of the ``k`` best chunks among the rows of ``allowed`` (None: all). The ``look`` best by BM25
         (0: twice ``k``) are looked at closely; what follows keeps the order of BM25.
         """
-        query = parse_query(text)
+        query, statistics = self.query(connection, generation, text)
         if not query.terms:
             return []
+        look = max(CANDIDATES, look or 2 * k)
+        found = self._found(connection, query, statistics, max(look, k), allowed)
+        return self._looked_at(connection, query, statistics, found, look)[:k]
+
+    def query(self, connection: apsw.Connection, generation: Generation, text: str) -> tuple[Query, Statistics]:
+        """A question read against the index: typing mistakes put right, and how frequent its terms are."""
+        query = parse_query(text)
+        if not query.terms:
+            return query, Statistics(0, 0.0, {})
         slots = self.slots
         slots.follow(connection, generation)
         frequency = frequencies(connection, slots, query.terms)
         query = _corrected(connection, slots, query, frequency)
-        statistics = Statistics(slots.chunks, slots.mean_length, frequency)
-        look = max(CANDIDATES, look or 2 * k)
-        found = self._found(connection, query, statistics, max(look, k), allowed)
+        return query, Statistics(slots.chunks, slots.mean_length, frequency)
+
+    def order(
+        self,
+        connection: apsw.Connection,
+        generation: Generation,
+        text: str,
+        found: Sequence[tuple[int, float]],
+        look: int,
+    ) -> list[tuple[int, float]]:
+        """Candidates that somebody else found, best first, in our own order."""
+        query, statistics = self.query(connection, generation, text)
+        return self._looked_at(connection, query, statistics, found, max(CANDIDATES, look)) if query.terms else []
+
+    def worth(self, connection: apsw.Connection, generation: Generation, terms: Sequence[str]) -> dict[str, float]:
+        """Inverse document frequency of each term."""
+        self.slots.follow(connection, generation)
+        frequency = frequencies(connection, self.slots, terms)
+        statistics = Statistics(self.slots.chunks, self.slots.mean_length, frequency)
+        return {term: statistics.idf(term) for term in terms}
+
+    def _looked_at(
+        self,
+        connection: apsw.Connection,
+        query: Query,
+        statistics: Statistics,
+        found: Sequence[tuple[int, float]],
+        look: int,
+    ) -> list[tuple[int, float]]:
+        """The first ``look`` in our own order, the others after them as they are."""
         ranked = score(query, statistics, _candidates(connection, [row for row, _ in found[:look]]), self.weights)
         least, top = (ranked[-1][1], found[0][1]) if found else (0.0, 1.0)
-        return [*ranked, *((row, least * value / top) for row, value in found[look:])][:k]
+        return [*ranked, *((row, least * value / top) for row, value in found[look:])]
 
     def _found(
         self,

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundtune.store.schema import fetch
-from groundtune.text.inverted import Packed, reduce
+from groundtune.text.inverted import Packed, join, reduce
 
 # A write leaves one more segment and each search looks into all of them: this many of about one size become one.
 FAN = 8
@@ -43,6 +43,38 @@ def write(connection: apsw.Connection, rows: NDArray[np.int64], packed: Packed) 
         ),
     )
     return segment
+
+
+class Segments:
+    """The word index of one transaction. What its batches bring is written as one segment when they have ended (or when
+    it is large enough never to be merged): several would repeat most terms and be merged soon.
+    """
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._connection = connection
+        self._rows: list[NDArray[np.int64]] = []
+        self._packed: list[Packed] = []
+        self._chunks = 0
+
+    def add(self, first: int, packed: Packed) -> None:
+        """The lists of chunks whose rows are consecutive from ``first``."""
+        count = len(packed.lengths)
+        if self._chunks and self._chunks + count > SETTLED:
+            self._write()
+        self._rows.append(np.arange(first, first + count, dtype=np.int64))
+        self._packed.append(packed)
+        self._chunks += count
+
+    def close(self) -> None:
+        """Write what is left, then merge segments as long as there are too many small or half-empty ones."""
+        self._write()
+        while segments := due(self._connection):
+            merge(self._connection, segments)
+
+    def _write(self) -> None:
+        if self._chunks:
+            write(self._connection, np.concatenate(self._rows), join(self._packed))
+        self._rows, self._packed, self._chunks = [], [], 0
 
 
 def bury(connection: apsw.Connection, rows: Iterable[int]) -> None:

@@ -47,6 +47,7 @@ def insert_chunks(
     connection: apsw.Connection,
     chunks: Sequence[tuple[int, Chunk]],
     terms: Sequence[Terms],
+    index: postings.Segments,
     packed: Packed | None = None,
 ) -> int:
     """Add chunks (each with its place in its document) to ``chunks`` and the word index; ``packed`` are their inverted
@@ -54,10 +55,9 @@ def insert_chunks(
     """
     first = int(fetch(connection, "SELECT value FROM meta WHERE key = 'next_row'")[0][0])
     connection.executemany(_INSERT, _values(first, chunks, terms))
-    rows = np.arange(first, first + len(chunks), dtype=np.int64)
     if packed is None:
         packed = pack([label for label, _ in terms], [body for _, body in terms])
-    postings.write(connection, rows, packed)
+    index.add(first, packed)
     connection.execute("UPDATE meta SET value = ? WHERE key = 'next_row'", (str(first + len(chunks)),))
     return first
 

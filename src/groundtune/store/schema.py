@@ -13,6 +13,9 @@ from groundtune.errors import StoreError
 
 BUSY_MILLISECONDS = 30_000
 CACHE_KIBIBYTES = 32_768
+# Of new files. A chunk with its terms takes two to three kibibytes: pages of four would stay half empty.
+PAGE = 8_192
+CHECKPOINT_BYTES = 16_000_000
 
 
 def _to_1(connection: apsw.Connection) -> None:
@@ -118,8 +121,8 @@ def connect(path: Path) -> apsw.Connection:
     try:
         connection.set_busy_timeout(BUSY_MILLISECONDS)
         connection.execute(
-            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;"
-            f"PRAGMA cache_size = -{CACHE_KIBIBYTES}; PRAGMA wal_autocheckpoint = 4000"
+            f"PRAGMA page_size = {PAGE}; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;"
+            f"PRAGMA cache_size = -{CACHE_KIBIBYTES}; PRAGMA wal_autocheckpoint = {CHECKPOINT_BYTES // PAGE}"
         )
         if _version(connection) < len(MIGRATIONS):
             migrate(connection)

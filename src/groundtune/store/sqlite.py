@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from groundtune.store.inspect import Inspection, inspect
 from groundtune.store.lexical import LexicalSearch
 from groundtune.store.listing import Listed, listed
 from groundtune.store.live import Generation
+from groundtune.store.postings import Segments
 from groundtune.store.rows import CHUNK_COLUMNS, TERMS, rebuild_index, to_chunk
 from groundtune.store.schema import connect, fetch, guarded
 from groundtune.store.spaces import Space, Wanted, fill, find, missing, opened, spaces, take_over, wanted
@@ -34,6 +35,7 @@ from groundtune.text.inverted import Packed
 from groundtune.types import Chunk, Document, Fusion, Hit
 
 FILE_NAME = "knowledge.db"
+BOUND = "outer"  # key of the setting that names the store which is kept up to date
 DENSE_CANDIDATES = 100
 _QUALIFIED = ", ".join(f"c.{name}" for name in CHUNK_COLUMNS.split(", "))
 
@@ -76,9 +78,11 @@ class SqliteStore:
         """
         now = time.time()
         with self._write() as connection:
+            index = Segments(connection)
             removed = remove(connection, deleted, now)
             for entries, packed in batches:
-                put(connection, entries, now, packed)
+                put(connection, entries, now, index, packed)
+            index.close()
         return removed
 
     def delete(self, ids: Sequence[str]) -> int:
@@ -282,6 +286,13 @@ class SqliteStore:
                 self._writes += 1
 
 
-def open_store(path: str | Path) -> SqliteStore:
-    """Factory of the ``sqlite:`` provider: the store in a folder."""
-    return SqliteStore(path)
+def open_store(path: str | Path, outer: str = "", told: Callable[[int, int, str], None] | None = None) -> SqliteStore:
+    """Factory of the ``sqlite:`` provider: the store in a folder; with ``outer`` (a spec) searched by that store."""
+    if outer:
+        from groundtune.store.binding import open_mirrored
+
+        return open_mirrored(path, outer, told)
+    store = SqliteStore(path)
+    if store.get_meta(BOUND):  # from now on the other store does not hear of changes
+        store.set_meta(BOUND, "")
+    return store

@@ -55,8 +55,15 @@ class Plain:
     file_digest: str = ""
 
 
-def put(connection: apsw.Connection, entries: Sequence[Entry], now: float, packed: Packed | None = None) -> None:
-    """Replace the current versions of documents. ``packed`` are the inverted lists of all their chunks, when made.
+def put(
+    connection: apsw.Connection,
+    entries: Sequence[Entry],
+    now: float,
+    index: postings.Segments,
+    packed: Packed | None = None,
+) -> None:
+    """Replace the current versions of documents. ``packed`` are the inverted lists of all their chunks, when made. The
+    words are found when ``index`` is closed.
 
     Raises ``DataError`` for metadata that is not JSON, ``ValueError`` for a number of vectors that is not that of chunks.
     """
@@ -78,11 +85,10 @@ def put(connection: apsw.Connection, entries: Sequence[Entry], now: float, packe
         terms: list[Terms] = []
         for entry in entries:
             terms.extend(entry.terms if entry.terms is not None else map(terms_of, entry.chunks))
-        first = insert_chunks(connection, chunks, terms, packed)
+        first = insert_chunks(connection, chunks, terms, index, packed)
         for name, number in numbers.items():
             _put_vectors(connection, entries, name, number, first)
     _put_sources(connection, entries)
-    tidy(connection)
 
 
 def _lose_wholeness(connection: apsw.Connection, entries: Sequence[Entry]) -> None:
@@ -148,14 +154,7 @@ def remove(connection: apsw.Connection, ids: Sequence[str], now: float) -> int:
     connection.executemany("DELETE FROM sources WHERE document_id = ?", given)
     close = "UPDATE versions SET until = ? WHERE document_id = ? AND until IS NULL"
     connection.executemany(close, ((now, *row) for row in given))
-    tidy(connection)
     return removed
-
-
-def tidy(connection: apsw.Connection) -> None:
-    """Merge segments of the word index as long as there are too many small or half-empty ones."""
-    while segments := postings.due(connection):
-        postings.merge(connection, segments)
 
 
 def to_json(document: Document) -> str:

@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import ne
 
 import numpy as np
 from numpy.typing import NDArray
 
 _IN_LABEL = 1  # and one more in the body
-_PLACES = 1 << 24
-_MOST = 255
+PLACES = 1 << 24
+MOST = 255
 _SPACE, _WIDTH = 32, 21  # a code point has 21 bits
 
 
@@ -33,8 +34,8 @@ class Packed:
 def pack(labels: Sequence[str], bodies: Sequence[str]) -> Packed:
     """Inverted lists from the joined terms of label and body of each chunk."""
     count = len(bodies)
-    if count >= _PLACES:
-        raise ValueError(f"{count} chunks in one segment; the most is {_PLACES - 1}")
+    if count >= PLACES:
+        raise ValueError(f"{count} chunks in one segment; the most is {PLACES - 1}")
     body_sizes, label_sizes = _sizes(bodies), _sizes(labels)
     terms, codes = _codes(" ".join(filter(None, [*bodies, *labels])), int(body_sizes.sum() + label_sizes.sum()))
     places = np.arange(count, dtype=np.int64)
@@ -94,7 +95,33 @@ def reduce(
     if not len(pairs):
         return Packed(lengths, [], np.zeros(1, np.int64), np.zeros(0, np.uint32))
     first = np.flatnonzero(np.concatenate([[True], pairs[1:] != pairs[:-1]]))
-    counts = np.minimum(np.add.reduceat(weights, first), _MOST)
+    counts = np.minimum(np.add.reduceat(weights, first), MOST)
     term, place = np.divmod(pairs[first], len(lengths))
     bounds = np.searchsorted(term, np.arange(len(terms) + 1))
     return Packed(lengths, terms, bounds, ((place << 8) | counts).astype("<u4"))
+
+
+def join(parts: Sequence[Packed]) -> Packed:
+    """The lists of several batches of chunks as one: the places of each batch follow those of the one before."""
+    if len(parts) == 1:
+        return parts[0]
+    names = [term for part in parts for term in part.terms]
+    if not names:
+        return Packed(
+            np.concatenate([part.lengths for part in parts]), [], np.zeros(1, np.int64), np.zeros(0, np.uint32)
+        )
+    firsts = np.cumsum([0, *(len(part.lengths) for part in parts)])
+    before = np.cumsum([0, *(len(part.values) for part in parts)])
+    values = np.concatenate([part.values + (first << 8) for part, first in zip(parts, firsts.tolist(), strict=False)])
+    starts = np.concatenate([part.bounds[:-1] + start for part, start in zip(parts, before.tolist(), strict=False)])
+    order = sorted(range(len(names)), key=names.__getitem__)  # equal terms stay in the order of the batches
+    names = [names[place] for place in order]
+    chosen = np.array(order, dtype=np.int64)
+    sizes = np.concatenate([np.diff(part.bounds) for part in parts])[chosen]
+    ends = np.cumsum(sizes)
+    at = np.repeat(starts[chosen] - (ends - sizes), sizes) + np.arange(int(ends[-1]))
+    last = np.flatnonzero(np.fromiter(map(ne, names, [*names[1:], None]), dtype=np.bool_, count=len(names)))
+    lengths = np.concatenate([part.lengths for part in parts])
+    return Packed(
+        lengths, [names[place] for place in last.tolist()], np.append(0, ends[last]), values[at].astype("<u4")
+    )

@@ -19,6 +19,8 @@ _LETTERS = re.compile(r"[^\W\d_]+")
 _READ = re.compile(
     f"[{HAN}{KANA}\u0041-\u024f\uff21-\uff3a\uff41-\uff5a]"
 )  # scripts that the built-in models have seen
+# Thai, Lao, Burmese, Khmer, Tibetan, Javanese, Balinese: no spaces between words.
+_UNSPLIT = re.compile("[\u0e00-\u0eff\u0f00-\u0fff\u1000-\u109f\u1780-\u17ff\u1b00-\u1b7f\ua980-\ua9df\uaa60-\uaa7f]")
 _SIMPLIFIED = re.compile(
     "[们这为国说对时会过发还进个么没东车门问间见觉让应该实现样经给变级组织线练总结续维护单标备导师电脑网络软开关]"
 )
@@ -44,6 +46,15 @@ def unread_share(text: str) -> float:
     letters = len(text) - len(_LETTERS.sub("", text))
     read = len(_READ.findall(text))
     return max(0.0, 1 - read / letters) if letters else 0.0
+
+
+def unsplit_share(text: str) -> float:
+    """Share of letters in scripts without spaces between words whose words the search terms do not separate, in [0, 1]."""
+    if text.isascii():
+        return 0.0
+    found = sum(character.isalpha() for character in _UNSPLIT.findall(text))
+    letters = sum(map(str.isalpha, text)) if found else 0
+    return found / letters if letters else 0.0
 
 
 def language_of(text: str) -> str:

@@ -7,7 +7,6 @@ its parent, and the size and digest of every file, so that damage is found befor
 from __future__ import annotations
 
 import difflib
-import hashlib
 import json
 import re
 import shutil
@@ -17,13 +16,25 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from groundtune.errors import DataError
+from groundtune.errors import DataError, TrainingError
 from groundtune.files import write_whole
+from groundtune.tuning.adapter_files import (
+    CHECK,
+    NOTE,
+    SCORES,
+    changed_file,
+    end_tokens,
+    files_of,
+    missing_file,
+    read_json,
+    read_scores,
+    template_digest,
+)
+from groundtune.tuning.base import base_digest, base_path
 from groundtune.types import Adapter
 
-NOTE, SCORES, SERVICE = "adapter.json", "scores.json", "service.json"
+SERVICE = "service.json"
 _VERSIONS = (1, 2)
-_KEPT = {".json", ".safetensors", ".bin", ".jinja", ".model"}
 _KNOWN_APPROACHES = {"rag-finetune": "rag+finetune", "finetune": "finetune"}
 
 _History = dict[str, list[str]]  # names by approach, the one in service last
@@ -32,7 +43,8 @@ _History = dict[str, list[str]]  # names by approach, the one in service last
 @dataclass(frozen=True)
 class Card:
     """Everything that is known about one adapter. ``damage`` is empty, or says what is wrong with its files; ``files``
-    maps a file name to its size in bytes and its SHA-256 (empty for adapters of version 1).
+    maps a file name to its size in bytes and its SHA-256 (empty for adapters of version 1). ``base_digest`` is that of
+    the base model as it was trained on (empty for a base elsewhere), ``check`` the last forgetting check as JSON.
     """
 
     name: str
@@ -44,6 +56,14 @@ class Card:
     scores: Mapping[str, float] = field(default_factory=dict)
     files: Mapping[str, tuple[int, str]] = field(default_factory=dict)
     damage: str = ""
+    base_digest: str = ""
+    check: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def base_changed(self) -> bool:
+        """The base model is another one than the adapter was trained on, although it has the same name."""
+        now = _base_digest(self.adapter.base)
+        return bool(self.base_digest and now) and self.base_digest != now
 
     @property
     def data_digest(self) -> str:
@@ -90,14 +110,18 @@ class Adapters:
             key = "tuning.adapter_unknown_hint" if close else "tuning.adapter_unknown"
             raise DataError(key, name=name, known=names, hint=close[0] if close else "")
         card = known[name]
-        changed = _changed(self.folder / name, card.files) if thorough and not card.damage else ""
+        changed = changed_file(self.folder / name, card.files) if thorough and not card.damage else ""
         return _with(card, damage=changed) if changed else card
 
     def get(self, name: str) -> Adapter:
-        """One adapter. Raises ``DataError`` when there is none of that name or when its files are damaged."""
+        """One adapter. Raises ``DataError`` when there is none of that name, when its files are damaged, or when its
+        base model has changed since.
+        """
         card = self.card(name, thorough=True)
         if card.damage:
             raise DataError("tuning.adapter_damaged", name=name, damage=card.damage)
+        if card.base_changed:
+            raise DataError("tuning.base_changed", name=name, base=card.adapter.base)
         return card.adapter
 
     def delete(self, name: str, *, force: bool = False) -> None:
@@ -122,8 +146,10 @@ class Adapters:
         """Put an adapter into service for ``approach`` (default: the one it was trained for) and return the approach.
         The change is one replaced file: it happened or it did not. Raises ``DataError`` as ``get`` does.
         """
-        self.get(name)
+        adapter = self.get(name)
         serving = approach or approach_of(name)
+        if serving == "rag+finetune" and (approach_of(name) == "finetune" or adapter.settings.get("context") is False):
+            raise DataError("tuning.adapter_closed_book", name=name)
         if not serving:
             raise DataError("tuning.adapter_approach", name=name, known=", ".join(_KNOWN_APPROACHES.values()))
         if self.in_service().get(serving) != name:
@@ -153,6 +179,11 @@ class Adapters:
         merged = {**self.card(name).scores, **scores}
         write_whole(self.folder / name / SCORES, json.dumps(merged, ensure_ascii=False, indent=1) + "\n")
 
+    def record_check(self, name: str, check: Mapping[str, Any]) -> None:
+        """Keep a forgetting check, in place of an earlier one. Raises ``DataError`` as ``card`` does."""
+        self.card(name)
+        write_whole(self.folder / name / CHECK, json.dumps(check, ensure_ascii=False, indent=1) + "\n")
+
     def diff(self, one: str, other: str) -> tuple[Difference, ...]:
         """In what two adapters differ: base, data, template, end tokens, settings, loss, scores."""
         tables = [_flat(self.card(name)) for name in (one, other)]
@@ -171,15 +202,20 @@ class Adapters:
             table = json.loads(note.read_text(encoding="utf-8"))
             if table.pop("version") not in _VERSIONS:
                 return None
-            own = {key: table.pop(key) for key in ("created", "parent", "template_digest") if key in table}
+            own = {
+                key: table.pop(key) for key in ("created", "parent", "template_digest", "base_digest") if key in table
+            }
             ends = tuple(int(number) for number in table.pop("end_tokens", ()))
             files = {str(name): (int(size), str(digest)) for name, (size, digest) in table.pop("files", {}).items()}
             adapter = Adapter(**{**table, "path": str(path)})
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             unknown = Adapter(str(path), "-", "")
             return Card(path.name, unknown, damage=NOTE)
-        card = Card(path.name, adapter, end_tokens=ends, files=files, scores=_scores(path / SCORES), **own)
-        return _with(card, damage=_missing(path, files))
+        card = Card(
+            path.name, adapter, end_tokens=ends, files=files, scores=read_scores(path / SCORES),
+            check=read_json(path / CHECK), **own,
+        )  # fmt: skip
+        return _with(card, damage=missing_file(path, files))
 
     def _whole(self, name: str) -> bool:
         card = self._card(self.folder / name)
@@ -227,62 +263,20 @@ def write(folder: Path, adapter: Adapter) -> None:
         parent = ""
     note = {
         **table, "version": _VERSIONS[-1], "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "parent": parent if parent != folder.name else "", "template_digest": _template(folder),
-        "end_tokens": _ends(folder), "files": _files(folder),
+        "parent": parent if parent != folder.name else "", "template_digest": template_digest(folder),
+        "base_digest": _base_digest(adapter.base),
+        "end_tokens": end_tokens(folder), "files": files_of(folder),
     }  # fmt: skip
     write_whole(folder / NOTE, json.dumps(note, ensure_ascii=False, indent=1) + "\n")
 
 
-def _files(folder: Path) -> dict[str, tuple[int, str]]:
-    kept = [p for p in sorted(folder.glob("*")) if p.is_file() and p.suffix in _KEPT and p.name not in (NOTE, SCORES)]
-    return {path.name: (path.stat().st_size, _sha256(path)) for path in kept}
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _missing(folder: Path, files: Mapping[str, tuple[int, str]]) -> str:
-    """The first file that is gone or has another size."""
-    if not (folder / "adapter_config.json").is_file():
-        return "adapter_config.json"
-    for name, (size, _) in files.items():
-        path = folder / name
-        if not path.is_file() or path.stat().st_size != size:
-            return name
-    return ""
-
-
-def _changed(folder: Path, files: Mapping[str, tuple[int, str]]) -> str:
-    return next((name for name, (_, digest) in files.items() if _sha256(folder / name) != digest), "")
-
-
-def _template(folder: Path) -> str:
-    """Digest of the chat template in a PEFT folder, empty when it has none of its own."""
-    own = folder / "chat_template.jinja"
-    if own.is_file():
-        return hashlib.sha256(own.read_bytes()).hexdigest()[:32]
-    template = _json(folder / "tokenizer_config.json").get("chat_template")
-    return hashlib.sha256(json.dumps(template).encode()).hexdigest()[:32] if template else ""
-
-
-def _ends(folder: Path) -> tuple[int, ...]:
-    found = _json(folder / "generation_config.json").get("eos_token_id")
-    numbers = found if isinstance(found, list) else [found]
-    return tuple(number for number in numbers if isinstance(number, int))
-
-
-def _scores(path: Path) -> dict[str, float]:
-    return {str(key): float(value) for key, value in _json(path).items() if isinstance(value, int | float)}
-
-
-def _json(path: Path) -> dict[str, Any]:
+def _base_digest(base: str) -> str:
+    """Fingerprint of a base that lies on this computer; empty for one that is known by name only, or not here."""
     try:
-        table = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return table if isinstance(table, dict) else {}
+        path = base_path(base)
+    except TrainingError:
+        return ""
+    return base_digest(path) if Path(path).is_dir() else ""
 
 
 def _with(card: Card, *, damage: str) -> Card:
@@ -292,8 +286,8 @@ def _with(card: Card, *, damage: str) -> Card:
 
 def _flat(card: Card) -> dict[str, object]:
     table: dict[str, object] = {
-        "base": card.adapter.base, "data_digest": card.data_digest, "template_digest": card.template_digest,
-        "end_tokens": list(card.end_tokens), "parent": card.parent, "final_loss": card.adapter.final_loss,
+        "base": card.adapter.base, "base_digest": card.base_digest, "data_digest": card.data_digest,
+        "template_digest": card.template_digest, "end_tokens": list(card.end_tokens), "parent": card.parent, "final_loss": card.adapter.final_loss,
         "seconds": card.adapter.seconds,
     }  # fmt: skip
     table |= {f"settings.{key}": value for key, value in card.adapter.settings.items() if key != "data_digest"}

@@ -9,31 +9,50 @@ The base is computed in bfloat16 where the machine is faster that way (9 M param
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
-from functools import cache
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from groundtune.config import TuningSection
 from groundtune.errors import TrainingError
-from groundtune.registry import missing
-from groundtune.tuning import adapters, rows
+from groundtune.tuning import adapters, memory, packing, rows
 from groundtune.tuning.base import base_path, data_digest, training_digest
 from groundtune.tuning.data import require_enough
-from groundtune.tuning.plan import Progress, make_plan
+from groundtune.tuning.loading import auto, load_base, load_tokenizer, require_four_bit, wants_half
+from groundtune.tuning.plan import Plan, Progress, make_plan
+from groundtune.tuning.preflight import Preflight, report
+from groundtune.tuning.scoring import Scoring, scoring_for
+from groundtune.tuning.stopping import Judge, Parts, divide
+from groundtune.tuning.workspace import first_process, keep_way, kept_way, last_checkpoint, open_workspace, processes
 from groundtune.types import Adapter, Example
 
-SMALL = 50_000_000  # parameters; smaller models need larger steps
+__all__ = ["LoraTrainer", "load_base", "load_tokenizer"]
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """What is known before the first step."""
+
+    parts: Parts
+    tokenizer: Any
+    built: tuple[rows.Row, ...]
+    checked: tuple[rows.Row, ...]
+    plan: Plan
+    way: memory.Way
+    shape: memory.Shape
+    rate: float
+    scoring: Scoring
 
 
 class LoraTrainer:
-    """Fills ``ports.Trainer``. ``held_out`` switches early stopping on: the loss on them is measured once per pass
-    and training ends after ``patience`` passes without a better one, keeping the best adapter.
+    """Fills ``ports.Trainer``. Part of the examples (``tuning.validation``), or ``held_out`` when given, choose the
+    checkpoint by the task's score and end the training after ``tuning.patience`` looks without a better one; JSON
+    answers must fit ``schema``. ``announce`` hears what will be trained before the first step; ``free`` is the memory
+    that may be used in bytes (default: as measured).
     """
 
     def __init__(
@@ -41,25 +60,24 @@ class LoraTrainer:
         settings: TuningSection | None = None,
         *,
         progress: Callable[[Progress], None] | None = None,
+        announce: Callable[[Preflight], None] | None = None,
         held_out: Sequence[Example] = (),
-        patience: int = 2,
-        threads: int = 1,
+        schema: Mapping[str, Any] | None = None,
         minimum: int = 10,
+        free: float | None = None,
     ) -> None:
         self.settings = settings or TuningSection()
         self.progress = progress
+        self.announce = announce
         self.held_out = tuple(held_out)
-        self.patience = patience
-        self.threads = threads
+        self.schema = schema
         self.minimum = minimum
+        self.free = free
 
-    def preflight(self, examples: Sequence[Example], base: str) -> rows.Preflight:
+    def preflight(self, examples: Sequence[Example], base: str) -> Preflight:
         """What would be trained on, without training. Raises what ``train`` would raise for the data."""
         require_enough(examples, self.minimum)
-        tokenizer = load_tokenizer(base)
-        built = rows.build_rows(examples, tokenizer, self.limit(base))
-        plan = make_plan([len(row.input_ids) for row in built], self.settings)
-        return rows.preflight(built, tokenizer, passes=plan.passes, steps=plan.steps)
+        return self._report(self._ready(examples, base, None))
 
     def lengths(self, examples: Sequence[Example], base: str) -> list[int]:
         """Tokens of each example with its end token, as trained."""
@@ -68,7 +86,7 @@ class LoraTrainer:
 
     def limit(self, base: str) -> int:
         """The longest row in tokens: ``tuning.max_tokens``, or what the model's positions allow."""
-        config = _load("AutoConfig").from_pretrained(base_path(base))
+        config = auto("AutoConfig").from_pretrained(base_path(base))
         positions = getattr(config, "max_position_embeddings", None)
         return min(self.settings.max_tokens, positions) if isinstance(positions, int) else self.settings.max_tokens
 
@@ -77,7 +95,7 @@ class LoraTrainer:
 
         A finished adapter of the same data, base and settings is returned as it is; an interrupted run of them goes
         on from its last checkpoint; anything else in ``out`` is replaced. Raises ``DataError`` for fewer examples
-        than ``minimum`` and ``TrainingError`` as ``rows.build_rows`` does.
+        than ``minimum`` and ``TrainingError`` as ``rows.build_rows`` does, and where memory is too small.
         """
         require_enough(examples, self.minimum)
         digest = training_digest(examples, base, self.settings, self.held_out)
@@ -85,124 +103,118 @@ class LoraTrainer:
         finished = adapters.read(folder)
         if finished is not None and finished.digest == digest:
             return finished
-        tokenizer = load_tokenizer(base)
-        built = rows.build_rows(examples, tokenizer, self.limit(base))
-        checked = rows.build_rows(self.held_out, tokenizer, self.limit(base))
-        work = _workspace(folder, digest)
+        ready = self._ready(examples, base, kept_way(folder, digest))
+        if self.announce is not None and first_process():
+            self.announce(self._report(ready))
+        work = open_workspace(folder, digest)
+        if first_process():
+            keep_way(work, ready.way)
         started = time.monotonic()
-        with _quiet(self.threads):
-            model, loss, steps = self._run(built, checked, tokenizer, base, work)
-            _save(model, tokenizer, folder, rows.end_tokens(built))
-        settings = {**asdict(self.settings), "rows": len(built), "steps": steps, "data_digest": data_digest(examples)}
-        adapter = Adapter(str(folder), base, digest, settings, time.monotonic() - started, loss)
-        adapters.write(folder, adapter)
-        shutil.rmtree(work, ignore_errors=True)
+        with _quiet(ready.way.threads):
+            table = self._run(ready, base, folder, work)
+        settings = {**asdict(self.settings), **table, "data_digest": data_digest(examples)}
+        settings["context"] = any("gold_shown" in example.metadata for example in examples)
+        adapter = Adapter(str(folder), base, digest, settings, time.monotonic() - started, table["loss"])
+        del settings["loss"]
+        if first_process():
+            adapters.write(folder, adapter)
+            if "validation_score" in table:
+                scores = {"validation": float(table["validation_score"])}
+                adapters.Adapters(folder.parent).record(folder.name, scores)
+            shutil.rmtree(work, ignore_errors=True)
         return adapter
 
-    def _run(
-        self,
-        built: Sequence[rows.Row],
-        checked: Sequence[rows.Row],
-        tokenizer: Any,  # noqa: ANN401
-        base: str,
-        work: Path,
-    ) -> tuple[Any, float, int]:
+    def _ready(self, examples: Sequence[Example], base: str, kept: memory.Way | None) -> _Ready:
+        settings = self.settings
+        tokenizer = load_tokenizer(base)
+        if settings.four_bit:
+            require_four_bit()
+        parts = divide(examples, settings, self.held_out)
+        limit = self.limit(base)
+        built = rows.build_rows(parts.train, tokenizer, limit)
+        checked = rows.build_rows(parts.checked, tokenizer, limit)
+        shape = memory.shape_of(base)
+        way = kept or memory.choose(
+            shape, settings, built, half=wants_half(settings), threads=memory.default_threads(shape),
+            free=self.free if self.free is not None else memory.free_memory(settings), processes=processes(),
+        )  # fmt: skip
+        plan = make_plan([len(row.input_ids) for row in built], settings, sort=not way.packing)
+        rate = settings.learning_rate or (1.5e-3 if shape.parameters < memory.SMALL else 2e-4)
+        scoring = scoring_for([example.target for example in parts.checked or parts.train], self.schema)
+        return _Ready(parts, tokenizer, built, checked, plan, way, shape, rate, scoring)
+
+    def _report(self, ready: _Ready) -> Preflight:
+        return report(
+            ready.built, len(ready.checked), ready.tokenizer, ready.plan, ready.way, ready.shape, self.settings,
+            ready.rate, ready.scoring.form,
+        )  # fmt: skip
+
+    def _run(self, ready: _Ready, base: str, folder: Path, work: Path) -> dict[str, Any]:
         from peft.helpers import disable_input_dtype_casting
 
-        from groundtune.tuning.trainer import make_trainer
-
-        model = load_base(base)
-        size = sum(parameter.numel() for parameter in model.parameters())
-        plan = make_plan([len(row.input_ids) for row in built], self.settings)
-        rate = self.settings.learning_rate or (1.5e-3 if size < SMALL else 2e-4)
-        trainer = make_trainer(
-            model, tokenizer, built, checked, plan, self.settings, rate, str(work), self.progress, self.patience
-        )
-
-        with disable_input_dtype_casting(trainer.model):  # autocast casts; a second cast to float32 only costs time
-            trainer.train(resume_from_checkpoint=last_checkpoint(work))
-        losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+        try:
+            trainer, packed = self._trainer(ready, base, work)
+            with disable_input_dtype_casting(trainer.model):  # autocast casts; a second cast only costs time
+                trainer.train(resume_from_checkpoint=last_checkpoint(work))
+        except (RuntimeError, MemoryError) as error:
+            if not memory.is_out_of_memory(error):
+                raise
+            need = f"{ready.way.estimate.total / memory.GIB:.1f}"
+            raise TrainingError("tuning.out_of_memory", need=need, batch=self.settings.batch_size) from error
+        log = trainer.state.log_history
+        losses = [entry["loss"] for entry in log if "loss" in entry]
         tail = losses[-max(1, len(losses) // 10) :]
         if not tail or any(loss != loss for loss in tail):
-            raise TrainingError("tuning.diverged", rate=rate)
-        return trainer.model, sum(tail) / len(tail), trainer.state.global_step
+            raise TrainingError("tuning.diverged", rate=ready.rate)
+        if trainer.accelerator.is_main_process:
+            _save(
+                trainer.accelerator.unwrap_model(trainer.model), ready.tokenizer, folder, rows.end_tokens(ready.built)
+            )
+        trainer.accelerator.wait_for_everyone()
+        table: dict[str, Any] = {
+            "rows": len(ready.built), "steps": trainer.state.global_step, "passes": ready.plan.passes, "packed": packed,
+            "half": ready.way.half, "loss": sum(tail) / len(tail),
+        }  # fmt: skip
+        return table | _looks(trainer.state, ready)
+
+    def _trainer(self, ready: _Ready, base: str, work: Path) -> tuple[Any, bool]:
+        """The trainer, and whether rows are packed: they are not where the model's settings or its losses speak against
+        it. Raises ``TrainingError`` when even padded rows do not give the loss that each row has alone.
+        """
+        from groundtune.tuning.trainer import Job, make_trainer, verify
+
+        longest = max(len(row.input_ids) for row in ready.built)
+        judge = None
+        if ready.checked:
+            ends = rows.end_tokens(ready.built)
+            judge = Judge(ready.parts.checked, ready.checked, ready.scoring, ends)
+        for packed in (True, False) if ready.way.packing else (False,):
+            model = load_base(base, half=ready.way.half, four_bit=self.settings.four_bit)
+            if packed and not packing.can_pack(model, longest):
+                continue
+            way = replace(ready.way, packing=packed)
+            plan = ready.plan
+            if packed != ready.way.packing:  # padding is saved by batches of like length
+                plan = make_plan([len(row.input_ids) for row in ready.built], self.settings)
+            progress = self.progress if first_process() else None
+            job = Job(ready.built, plan, self.settings, way, ready.rate, str(work), judge, progress)
+            trainer = make_trainer(model, ready.tokenizer, job)
+            if verify(trainer, ready.built):
+                return trainer, packed
+        raise TrainingError("tuning.loss_differs", base=base)
 
 
-def last_checkpoint(work: Path) -> str | None:
-    """The newest checkpoint that was written completely (``trainer_state.json`` is written last)."""
-    found = [path for path in work.glob("checkpoint-*") if path.name.rpartition("-")[2].isdigit()]
-    for path in sorted(found, key=lambda path: -int(path.name.rpartition("-")[2])):
-        try:
-            json.loads((path / "trainer_state.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            shutil.rmtree(path, ignore_errors=True)
-            continue
-        return str(path)
-    return None
-
-
-def load_tokenizer(base: str) -> Any:  # noqa: ANN401
-    """The base model's tokenizer. Raises ``TrainingError`` when it cannot be read."""
-    return _pretrained("AutoTokenizer", base)
-
-
-def load_base(base: str, *, half: bool | None = None) -> Any:  # noqa: ANN401
-    """The base model for training, in bfloat16 where that is fast (``half`` decides otherwise) and float32 elsewhere.
-    The adapter is float32 in both cases.
-    """
-    import torch
-
-    dtype = torch.bfloat16 if (bfloat16_is_fast() if half is None else half) else torch.float32
-    return _pretrained("AutoModelForCausalLM", base, dtype=dtype)
-
-
-@cache
-def bfloat16_is_fast() -> bool:
-    """True on an accelerator, and on a processor whose bfloat16 products take less than two thirds of the time."""
-    import torch
-
-    if torch.cuda.is_available():
-        return True
-    best = []
-    for dtype in (torch.bfloat16, torch.float32):
-        matrix = torch.ones(512, 512, dtype=dtype)
-        times = []
-        for _ in range(6):
-            started = time.perf_counter()
-            torch.mm(matrix, matrix)
-            times.append(time.perf_counter() - started)
-        best.append(min(times))
-    return best[0] < best[1] / 1.5
-
-
-def _pretrained(kind: str, base: str, **options: Any) -> Any:  # noqa: ANN401
-    path = base_path(base)
-    try:
-        return _load(kind).from_pretrained(path, **options)
-    except (OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise TrainingError("tuning.base_unreadable", base=base, reason=reason) from error
-
-
-def _load(kind: str) -> Any:  # noqa: ANN401
-    try:
-        import transformers
-    except ModuleNotFoundError as error:
-        raise missing(error, "groundtune tune") from error
-    return getattr(transformers, kind)
-
-
-def _workspace(folder: Path, digest: str) -> Path:
-    """``folder/checkpoints`` for this digest; what another run left in ``folder`` is removed first."""
-    work = folder / "checkpoints"
-    note = work / "digest"
-    if not (note.is_file() and note.read_text(encoding="utf-8") == digest):
-        shutil.rmtree(folder, ignore_errors=True)
-        work.mkdir(parents=True)
-        temporary = work / "digest.tmp"
-        temporary.write_text(digest, encoding="utf-8")
-        os.replace(temporary, note)
-    return work
+def _looks(state: Any, ready: _Ready) -> dict[str, Any]:  # noqa: ANN401
+    """What the held-out examples said about the checkpoint that was kept."""
+    looks = [entry for entry in state.log_history if "eval_score" in entry]
+    if not looks:
+        return {}
+    best = max(looks, key=lambda entry: entry["eval_choice"])
+    return {
+        "checked": len(ready.checked), "best_step": best["step"], "validation_score": round(best["eval_score"], 6),
+        "validation_loss": round(best["eval_loss"], 6), "score_form": ready.scoring.form,
+        "looks": [[entry["step"], round(entry["eval_score"], 4), round(entry["eval_loss"], 4)] for entry in looks],
+    }  # fmt: skip
 
 
 def _save(model: Any, tokenizer: Any, folder: Path, ends: Sequence[int]) -> None:  # noqa: ANN401
@@ -217,7 +229,7 @@ def _save(model: Any, tokenizer: Any, folder: Path, ends: Sequence[int]) -> None
 
 @contextmanager
 def _quiet(threads: int) -> Iterator[None]:
-    """One thread unless asked (two are slower on a busy machine for small models), no library chatter."""
+    """The threads of the way, no library chatter."""
     import warnings
 
     import torch

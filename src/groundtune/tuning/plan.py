@@ -13,12 +13,16 @@ _WINDOW = 16  # batches sorted by length together
 
 @dataclass(frozen=True)
 class Progress:
-    """After ``step`` of ``steps``: the smoothed ``loss`` and the estimated seconds that are left."""
+    """After ``step`` of ``steps``: the smoothed ``loss`` and the estimated seconds that are left; ``score`` is the last
+    one on held-out examples and ``best`` the best so far, None before the first or without such examples.
+    """
 
     step: int
     steps: int
     loss: float
     seconds_left: float
+    score: float | None = None
+    best: float | None = None
 
 
 @dataclass(frozen=True)
@@ -39,8 +43,10 @@ def passes_for(count: int) -> int:
     return max(3, round(12 - count / 50))
 
 
-def make_plan(lengths: Sequence[int], settings: TuningSection) -> Plan:
-    """The rows of all passes, shuffled with the seed, rows of like length in one batch so that little is padded."""
+def make_plan(lengths: Sequence[int], settings: TuningSection, *, sort: bool = True) -> Plan:
+    """The rows of all passes, shuffled with the seed; with ``sort`` rows of like length stand in one batch, so that
+    little is padded (packed rows need none).
+    """
     passes = settings.epochs or passes_for(len(lengths))
     chance = random.Random(settings.seed)
     order: list[int] = []
@@ -48,6 +54,8 @@ def make_plan(lengths: Sequence[int], settings: TuningSection) -> Plan:
         once = list(range(len(lengths)))
         chance.shuffle(once)
         order.extend(once)
+    if not sort:
+        return Plan(tuple(order), passes, -(-len(order) // settings.batch_size))
     batches: list[list[int]] = []
     window = settings.batch_size * _WINDOW
     for start in range(0, len(order), window):

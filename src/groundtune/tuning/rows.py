@@ -34,25 +34,6 @@ class Row:
         return (IGNORED,) * (len(self.input_ids) - self.trained) + self.input_ids[-self.trained :]
 
 
-@dataclass(frozen=True)
-class Preflight:
-    """What would be trained on. ``text`` is the decoded first row, ``trained`` the part of it that carries the loss;
-    lengths are in tokens. ``dropped`` rows and ``truncated`` rows are always 0: either raises instead.
-    """
-
-    rows: int
-    text: str
-    trained: str
-    end_token: str
-    longest: int
-    mean: float
-    trained_tokens: int
-    passes: int
-    steps: int
-    dropped: int = 0
-    truncated: int = 0
-
-
 def build_rows(examples: Iterable[Example], tokenizer: Any, max_tokens: int) -> tuple[Row, ...]:  # noqa: ANN401
     """One row per example. Raises ``TrainingError`` naming the example when it is longer than ``max_tokens`` tokens,
     when the chat template changes the answer, or when there is no end token to learn.
@@ -70,22 +51,6 @@ def build_rows(examples: Iterable[Example], tokenizer: Any, max_tokens: int) -> 
 def length(example: Example, tokenizer: Any) -> int:  # noqa: ANN401
     """Tokens of prompt, answer and end token."""
     return len(row_of(example, tokenizer).input_ids)
-
-
-def preflight(rows: Sequence[Row], tokenizer: Any, *, passes: int, steps: int) -> Preflight:  # noqa: ANN401
-    """The report on checked rows (at least one)."""
-    first = rows[0]
-    return Preflight(
-        rows=len(rows),
-        text=decode(tokenizer, first.input_ids),
-        trained=decode(tokenizer, first.input_ids[-first.trained :]),
-        end_token=decode(tokenizer, first.input_ids[-1:]),
-        longest=max(len(row.input_ids) for row in rows),
-        mean=sum(len(row.input_ids) for row in rows) / len(rows),
-        trained_tokens=sum(row.trained for row in rows),
-        passes=passes,
-        steps=steps,
-    )
 
 
 def end_tokens(rows: Sequence[Row]) -> tuple[int, ...]:

@@ -28,8 +28,14 @@ class Promoted(LoraTrainer):
 
 def promoted(folder: Path, approach: str) -> Promoted | None:
     """The trainer for the adapter that ``folder`` has in service for an approach, None when there is none. Raises
-    ``DataError`` when that adapter is gone or damaged.
+    ``DataError`` when that adapter is gone or damaged, ``TrainingError`` when it never saw passages and would have to
+    read them.
     """
     adapters = Adapters(folder)
     name = adapters.in_service().get(approach)
-    return Promoted(adapters.get(name)) if name else None
+    if not name:
+        return None
+    adapter = adapters.get(name)
+    if approach == "rag+finetune" and adapter.settings.get("context") is False:  # an older promotion, or moved by hand
+        raise TrainingError("tuning.adapter_closed_book", name=name)
+    return Promoted(adapter)

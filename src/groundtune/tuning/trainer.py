@@ -2,47 +2,98 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from groundtune.config import TuningSection
+from groundtune.tuning import packing
+from groundtune.tuning.memory import Way
 from groundtune.tuning.plan import Plan, Progress
 from groundtune.tuning.rows import IGNORED, Row
+from groundtune.tuning.stopping import KEY, Judge, choice, looks_every, should_stop
+
+_SAME = 1e-3  # relative difference of two ways to compute a loss that rounding explains in float32
+_SAME_HALF = 5e-2
+_INPUTS = ("attention_mask", "position_ids", "row_lengths")
 
 
-def make_trainer(
-    model: Any,  # noqa: ANN401
-    tokenizer: Any,  # noqa: ANN401
-    built: Sequence[Row],
-    checked: Sequence[Row],
-    plan: Plan,
-    settings: TuningSection,
-    rate: float,
-    work: str,
-    progress: Callable[[Progress], None] | None,
-    patience: int,
-) -> Any:  # noqa: ANN401
+@dataclass(frozen=True)
+class Job:
+    """Everything that one training run is made of. ``way.packing`` says how rows are collated; ``judge`` is None
+    without held-out examples.
+    """
+
+    rows: tuple[Row, ...]
+    plan: Plan
+    settings: TuningSection
+    way: Way
+    rate: float
+    work: str
+    judge: Judge | None = None
+    progress: Callable[[Progress], None] | None = None
+
+
+def make_trainer(model: Any, tokenizer: Any, job: Job) -> Any:  # noqa: ANN401
     """A trainer whose one "epoch" is the whole plan, read in order, so that a resumed run sees the same batches."""
     from datasets import Dataset
-    from transformers import EarlyStoppingCallback, PrinterCallback
+    from transformers import PrinterCallback
 
-    dataset = Dataset.from_list(_table(built)).select(plan.order)
-    watched = Dataset.from_list(_table(checked)) if checked else None
-    trainer = _trainer_class()(
+    dataset = Dataset.from_list(_table(job.rows))
+    packing.use_attention(model, packing.ATTENTION if job.way.packing else packing.PLAIN)
+    filler = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else 0
+    trainer = _trainer_class(job.judge)(
         model=model,
-        args=_arguments(plan, settings, rate, work, len(built), half=_half(model), watched=bool(checked)),
-        train_dataset=dataset,
-        eval_dataset=watched,
+        args=_arguments(job, half=_half(model)),
+        train_dataset=dataset.select(job.plan.order),
+        eval_dataset=Dataset.from_list(_table(job.judge.rows)) if job.judge else None,
         processing_class=tokenizer,
-        peft_config=_lora(settings),
-        callbacks=[EarlyStoppingCallback(early_stopping_patience=patience)] if checked else None,
+        data_collator=packing.pack if job.way.packing else partial(packing.pad, filler=filler),
+        peft_config=_lora(job.settings),
     )
     trainer.remove_callback(PrinterCallback)
-    trainer.add_callback(_reporter(plan.steps, progress))
+    trainer.add_callback(_reporter(job))
     return trainer
+
+
+def verify(trainer: Any, rows: Sequence[Row]) -> bool:  # noqa: ANN401
+    """Whether the trainer's loss of two rows together is that of each row alone, computed plainly with all logits:
+    no row sees another, positions are right and exactly the answers carry the loss.
+    """
+    import torch
+
+    model, base = trainer.model, trainer.model.get_base_model()
+    two = sorted(rows, key=lambda row: len(row.input_ids))[:2]
+    used = packing.attention_of(base)
+    training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            batch = trainer._prepare_inputs(trainer.data_collator(_table(two)))
+            together = float(trainer.compute_loss(model, batch))
+            packing.use_attention(base, packing.PLAIN)
+            alone = sum(_plain_loss(model, row) for row in two) / sum(row.trained for row in two)
+    except (ValueError, RuntimeError, TypeError):
+        return False
+    finally:
+        packing.use_attention(base, used)
+        model.train(training)
+    same = _SAME_HALF if _half(base) else _SAME
+    return abs(together - alone) <= same * max(1e-3, abs(alone))
+
+
+def _plain_loss(model: Any, row: Row) -> float:  # noqa: ANN401
+    import torch
+
+    device = next(model.parameters()).device
+    ids = torch.tensor([row.input_ids], device=device)
+    wanted = torch.tensor(row.labels, device=device)
+    logits = model(input_ids=ids, use_cache=False).logits[0].float()
+    loss = torch.nn.functional.cross_entropy(logits[:-1], wanted[1:], ignore_index=IGNORED, reduction="sum")
+    return float(loss)
 
 
 def _half(model: Any) -> bool:  # noqa: ANN401
@@ -63,37 +114,37 @@ def _lora(settings: TuningSection) -> Any:  # noqa: ANN401
         target_modules="all-linear",
         bias="none",
         task_type="CAUSAL_LM",
+        use_dora=settings.dora,
     )
 
 
-def _arguments(
-    plan: Plan, settings: TuningSection, rate: float, work: str, rows: int, *, half: bool, watched: bool
-) -> Any:  # noqa: ANN401
+def _arguments(job: Job, *, half: bool) -> Any:  # noqa: ANN401
     import torch
     from trl import SFTConfig
 
-    per_pass = max(1, math.ceil(rows / settings.batch_size))
+    steps, settings = job.plan.steps, job.settings
     cuda = torch.cuda.is_available()
-    stop_early: dict[str, object] = {"save_steps": min(50, max(5, plan.steps // 10))}
-    if watched:
-        stop_early = {
+    extra: dict[str, object] = {"save_steps": min(50, max(5, steps // 10))}
+    if job.judge:
+        look = looks_every(steps, math.ceil(len(job.rows) / settings.batch_size))
+        extra = {
             "eval_strategy": "steps",
-            "eval_steps": per_pass,
-            "save_steps": per_pass,
+            "eval_steps": look,
+            "save_steps": look,
             "load_best_model_at_end": True,
-            "metric_for_best_model": "eval_loss",
-            "greater_is_better": False,
+            "metric_for_best_model": KEY,
+            "greater_is_better": True,
             "prediction_loss_only": True,
         }
     return SFTConfig(
-        output_dir=work,
+        output_dir=job.work,
         num_train_epochs=1,
-        per_device_train_batch_size=settings.batch_size,
-        per_device_eval_batch_size=settings.batch_size,
+        per_device_train_batch_size=job.way.micro_batch,
+        gradient_accumulation_steps=job.way.accumulation,
         train_sampling_strategy="sequential",
-        learning_rate=rate,
+        learning_rate=job.rate,
         lr_scheduler_type="linear",
-        warmup_steps=max(1, round(0.06 * plan.steps)),
+        warmup_steps=max(1, round(0.06 * steps)),
         weight_decay=0.0,
         max_grad_norm=1.0,
         seed=settings.seed,
@@ -106,17 +157,18 @@ def _arguments(
         disable_tqdm=True,
         use_cpu=not cuda,
         bf16=half,
-        gradient_checkpointing=False,
+        activation_checkpointing=job.way.checkpointing,  # TRL switches it on by default
         dataloader_num_workers=0,
         dataloader_pin_memory=False,
         max_length=None,
         dataset_kwargs={"skip_prepare_dataset": True},
-        **stop_early,
+        **extra,
     )
 
 
-def _trainer_class() -> Any:  # noqa: ANN401
-    """SFTTrainer that computes logits only where an answer is predicted.
+def _trainer_class(judge: Judge | None) -> Any:  # noqa: ANN401
+    """SFTTrainer that computes logits only where an answer is predicted, and looks at held-out examples by having them
+    answered.
 
     TRL's fused head scores every position of a batch on a processor; on rows of 150 tokens with answers of 40 that
     is a quarter of the time of a small model. The loss is the same mean over trained tokens.
@@ -125,6 +177,8 @@ def _trainer_class() -> Any:  # noqa: ANN401
     from trl import SFTTrainer
 
     class AnswerTrainer(SFTTrainer):  # type: ignore[misc]
+        control: Any
+
         def compute_loss(
             self,
             model: Any,  # noqa: ANN401
@@ -132,22 +186,52 @@ def _trainer_class() -> Any:  # noqa: ANN401
             return_outputs: bool = False,
             num_items_in_batch: Any = None,  # noqa: ANN401
         ) -> Any:  # noqa: ANN401
-            forward = self.accelerator.unwrap_model(model).get_base_model().forward
-            if return_outputs or "logits_to_keep" not in inspect.signature(forward).parameters:
+            base = self.accelerator.unwrap_model(model).get_base_model()
+            if return_outputs or not packing.keeps_logits(base):
                 return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
             labels = inputs["labels"]
             keep = (labels[:, 1:] != IGNORED).any(dim=0).nonzero().flatten()
             wanted = labels[:, keep + 1]
-            logits = model(
-                input_ids=inputs["input_ids"],
-                attention_mask=inputs["attention_mask"],
-                use_cache=False,
-                logits_to_keep=keep,
-            ).logits
+            shown = {name: inputs[name] for name in _INPUTS if name in inputs}
+            logits = model(input_ids=inputs["input_ids"], use_cache=False, logits_to_keep=keep, **shown).logits
             total = torch.nn.functional.cross_entropy(
                 logits.float().flatten(0, 1), wanted.flatten(), ignore_index=IGNORED, reduction="sum"
             )
-            return total / (num_items_in_batch if num_items_in_batch is not None else (wanted != IGNORED).sum())
+            if num_items_in_batch is None:
+                return total / (wanted != IGNORED).sum()
+            scale = self.accelerator.num_processes if self.args.average_tokens_across_devices else 1
+            return total / num_items_in_batch * scale  # gradients are averaged over processes
+
+        def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:  # noqa: ANN401
+            """Score and loss on the held-out examples; every process of a run does the same and comes to the same."""
+            assert judge is not None
+            model = self.accelerator.unwrap_model(self.model)
+            base = model.get_base_model()
+            training, used = model.training, packing.attention_of(base)
+            model.eval()
+            try:
+                with self.compute_loss_context_manager():  # bfloat16 base, float32 adapter
+                    loss = self._held_out_loss(judge.rows)
+                    packing.use_attention(base, packing.PLAIN)
+                    scores = judge.scores(model, self.processing_class)
+            finally:
+                packing.use_attention(base, used)
+                model.train(training)
+            score = sum(scores) / len(scores)
+            metrics = {"eval_loss": loss, "eval_score": score, KEY: choice(score, loss)}
+            self.log(metrics)
+            self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+            return metrics
+
+        def _held_out_loss(self, rows: Sequence[Row]) -> float:
+            total, size = 0.0, max(1, self.args.per_device_train_batch_size)
+            with torch.no_grad():
+                for start in range(0, len(rows), size):
+                    part = rows[start : start + size]
+                    batch = self._prepare_inputs(self.data_collator(_table(part)))
+                    unwrapped = self.accelerator.unwrap_model(self.model)
+                    total += float(self.compute_loss(unwrapped, batch)) * sum(row.trained for row in part)
+            return total / sum(row.trained for row in rows)
 
         def create_model_card(self, *_: Any, **__: Any) -> None:  # noqa: ANN401
             """None: a checkpoint is not a published model."""
@@ -155,11 +239,13 @@ def _trainer_class() -> Any:  # noqa: ANN401
     return AnswerTrainer
 
 
-def _reporter(steps: int, progress: Callable[[Progress], None] | None) -> Any:  # noqa: ANN401
+def _reporter(job: Job) -> Any:  # noqa: ANN401
     from transformers import TrainerCallback
 
+    steps, progress = job.plan.steps, job.progress
+
     class Reporter(TrainerCallback):  # type: ignore[misc]
-        """Smoothed loss and time left after each step."""
+        """Smoothed loss, score and time left after each step; ends a run that gets no better or has diverged."""
 
         def __init__(self) -> None:
             self.began: tuple[int, float] | None = None
@@ -168,13 +254,28 @@ def _reporter(steps: int, progress: Callable[[Progress], None] | None) -> Any:  
         def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ANN401
             self.began = (state.global_step, time.monotonic())
 
+        def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ANN401
+            if job.judge and state.global_step >= state.max_steps:  # the end counts, wherever the looks fall
+                control.should_evaluate = control.should_save = True
+
+        def on_evaluate(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ANN401
+            if should_stop(state.log_history, job.settings.patience):
+                control.should_training_stop = True
+
         def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:  # noqa: ANN401
-            if progress is None or self.began is None or not logs or "loss" not in logs:
+            if self.began is None or not logs or not ("loss" in logs or KEY in logs):
                 return
-            now = float(logs["loss"])
-            self.loss = now if self.loss is None else 0.9 * self.loss + 0.1 * now
+            if "loss" in logs:
+                now = float(logs["loss"])
+                if now != now:
+                    control.should_training_stop = True
+                self.loss = now if self.loss is None else 0.9 * self.loss + 0.1 * now
+            if progress is None or self.loss is None or "loss" not in logs:
+                return
             done = max(1, state.global_step - self.began[0])
             left = (time.monotonic() - self.began[1]) / done * (steps - state.global_step)
-            progress(Progress(state.global_step, steps, self.loss, left))
+            scores = [float(entry["eval_score"]) for entry in state.log_history if "eval_score" in entry]
+            last, best = (scores[-1], max(scores)) if scores else (None, None)
+            progress(Progress(state.global_step, steps, self.loss, left, last, best))
 
     return Reporter()

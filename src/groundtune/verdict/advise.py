@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import date
+from typing import Any
 
 from groundtune.config import Config
 from groundtune.errors import ConfigError
 from groundtune.messages import say
 from groundtune.verdict.cost import CostReport, cost_table, inputs_from
-from groundtune.verdict.gates import ENOUGH_EXAMPLES, LOCAL, Gate, GateFacts, fire
+from groundtune.verdict.gates import ENOUGH_EXAMPLES, Gate, GateFacts, fire
+from groundtune.verdict.rows import SIMPLEST_FIRST, is_local
 from groundtune.verdict.sentence import Sentence, sentence
-from groundtune.verdict.tco import SIMPLEST_FIRST, CostInputs
+from groundtune.verdict.signals import Signal
+from groundtune.verdict.tco import CostInputs
 
 FREQUENCIES = {"never": 0.0, "yearly": 1 / 12, "monthly": 1.0, "weekly": 4.3, "daily": 30.0, "live": 720.0}
 CHOICES: dict[str, tuple[str, ...]] = {
@@ -28,7 +32,8 @@ CHOICES: dict[str, tuple[str, ...]] = {
 class Interview:
     """The answers. ``volume`` is queries a month, ``budget`` dollars a month (0: none stated); ``knowledge_location``
     none means that everything the task needs stands in the request or is common knowledge. ``origins`` says where an
-    answer came from: asked, flag or toml; anything else is a default. Raises ``ConfigError`` for an unknown choice.
+    answer came from: asked, flag, toml or data; anything else is a default; ``facts`` what in the data said so. Raises
+    ``ConfigError`` for an unknown choice.
     """
 
     update_frequency: str = "monthly"
@@ -42,6 +47,7 @@ class Interview:
     budget: float = 0.0
     wants_to_train_knowledge: bool = False
     origins: Mapping[str, str] = field(default_factory=dict)
+    facts: Mapping[str, Sentence] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name, known in CHOICES.items():
@@ -55,7 +61,7 @@ class Interview:
     def from_config(cls, config: Config, examples_count: int = 0) -> Interview:
         """The answers that groundtune.toml already gives; a setting left at its default counts as not answered."""
         need, money = config.requirements, config.cost
-        frequency = min(FREQUENCIES, key=lambda name: abs(FREQUENCIES[name] - money.updates_per_month))
+        frequency = _nearest(money.updates_per_month)
         location = need.knowledge_location if need.knowledge_location in CHOICES["knowledge_location"] else "documents"
         given = cls(
             update_frequency=frequency,
@@ -72,8 +78,34 @@ class Interview:
         blank = cls()
         return replace(given, origins={n: "toml" for n in ANSWERS if getattr(given, n) != getattr(blank, n)})
 
+    def with_signals(self, signals: Sequence[Signal]) -> Interview:
+        """What the data says, where groundtune.toml does not say otherwise."""
+        changed: dict[str, Any] = {}
+        facts: dict[str, Sentence] = {}
+        for signal in signals:
+            name, value = _answered(signal)
+            if name in self.origins:
+                continue
+            changed[name], facts[name] = value, signal.fact
+        origins = {**self.origins, **dict.fromkeys(changed, "data")}
+        return replace(self, **changed, origins=origins, facts={**self.facts, **facts})
 
-ANSWERS = tuple(f.name for f in fields(Interview) if f.name != "origins")
+
+ANSWERS = tuple(f.name for f in fields(Interview) if f.name not in ("origins", "facts"))
+
+
+def _nearest(updates: float) -> str:
+    """The choice whose rate is nearest, by factors."""
+    if updates <= 1 / 48:
+        return "never"
+    rates = {name: rate for name, rate in FREQUENCIES.items() if rate}
+    return min(rates, key=lambda name: abs(math.log(rates[name] / updates)))
+
+
+def _answered(signal: Signal) -> tuple[str, object]:
+    names = {"updates": "update_frequency", "fixed": "fixed_format_or_tone", "citations": "citations_needed"}
+    value = _nearest(float(signal.value)) if signal.name == "updates" else signal.value
+    return names.get(signal.name, signal.name), value
 
 
 @dataclass(frozen=True)
@@ -110,14 +142,19 @@ class Advice:
         """JSON with each sentence in ``lang``."""
         table: dict[str, object] = {
             "first": self.first, "path": list(self.path), "candidate": self.candidate, "avoid": list(self.avoid),
-            "interview": asdict(self.interview), "warning": self.warning.as_dict(lang) if self.warning else None,
+            "interview": _plain(self.interview, lang), "warning": self.warning.as_dict(lang) if self.warning else None,
             "gates": [{"rule": g.rule.id, "effect": g.rule.effect, "approaches": list(g.approaches),
-                       "source": g.rule.source, "reason": g.sentence.as_dict(lang)} for g in self.gates],
+                       "source": g.rule.source(lang), "cites": list(g.rule.cites), "reason": g.sentence.as_dict(lang)} for g in self.gates],
         }  # fmt: skip
         for name in ("why", "outlook", "measure_next", "used"):
             table[name] = [s.as_dict(lang) for s in getattr(self, name)]
         table["cost"] = json.loads(self.cost.to_json(lang))
         return json.dumps(table, ensure_ascii=False, indent=1)
+
+
+def _plain(interview: Interview, lang: str | None) -> dict[str, object]:
+    facts = {name: fact.as_dict(lang) for name, fact in interview.facts.items()}
+    return asdict(replace(interview, facts={})) | {"facts": facts}
 
 
 def questions(lang: str | None = None) -> tuple[InterviewQuestion, ...]:
@@ -179,7 +216,7 @@ def _facts(interview: Interview, config: Config, cost: CostReport) -> GateFacts:
         citations=interview.citations_needed,
         access_control=interview.privacy == "per_user",
         data_must_stay_local=interview.privacy == "local",
-        base_is_local=base.partition(":")[0] in LOCAL,
+        base_is_local=is_local(base),
         base_model=base,
         prices=config.cost.prices,
         hosting=config.cost.hosting,
@@ -277,6 +314,6 @@ def _used(interview: Interview) -> tuple[Sentence, ...]:
             shown = sentence("advise.yes" if value else "advise.no")
         elif not isinstance(value, str):
             shown = f"{value:,.0f}"
-        origin = sentence(f"advise.origin_{interview.origins.get(name, 'default')}")
+        origin = interview.facts.get(name) or sentence(f"advise.origin_{interview.origins.get(name, 'default')}")
         found.append(sentence("advise.used", name=sentence(f"answer.{name}"), value=shown, origin=origin))
     return tuple(found)

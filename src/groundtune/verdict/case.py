@@ -13,8 +13,8 @@ from groundtune.verdict.paired import Gap
 
 @dataclass(frozen=True)
 class Case:
-    """What a decision looks at. ``measured`` and ``eligible`` simplest first; ``table`` holds all ordered pairs of
-    ``measured`` on ``metric``.
+    """What a decision looks at. ``measured`` and ``eligible`` are rows, simplest first (of one approach with several
+    models the cheapest first); ``table`` holds all ordered pairs of ``measured`` on ``metric``.
     """
 
     report: Report
@@ -34,6 +34,11 @@ class Case:
         """Success of an approach."""
         result = self.report.approach(name)
         return (result.metrics.get(self.metric) if result else None) or Estimate(None, None, None, 0)
+
+    def simpler(self, a: str, b: str) -> bool:
+        """``a`` comes before ``b``; what was not measured comes last."""
+        place = {name: index for index, name in enumerate(self.measured)}
+        return place.get(a, len(place)) < place.get(b, len(place))
 
     def dollars(self, name: str) -> float | None:
         row = self.cost.approach(name)

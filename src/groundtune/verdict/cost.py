@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import date
 from typing import Any
 
 import numpy as np
 
-from groundtune.config import Config
+from groundtune.config import Config, CostSection
 from groundtune.errors import ConfigError
 from groundtune.measure.results import ApproachResult, Report
 from groundtune.verdict import breakeven, points, prices, uncertainty
 from groundtune.verdict.breakeven import BreakEven, RetrainPlan
-from groundtune.verdict.prices import PriceWarning
+from groundtune.verdict.price_lint import PriceWarning, lint
+from groundtune.verdict.rows import approach_of, is_local, model_of, ordered
 from groundtune.verdict.tco import (
-    SIMPLEST_FIRST,
     CostInputs,
     Point,
     PriceCurve,
     Stream,
     machines,
     price_curve,
+    price_curves,
     queries,
     stream,
 )
@@ -141,10 +142,14 @@ def inputs_from(
 ) -> CostInputs:
     """Cost inputs of a project: settings, and tokens and success rates that a report measured.
 
-    ``overrides`` are the ``--price key=value`` pairs: ``<model>.input`` and so on, or one of ``DOLLARS``. A token setting of 0 means "as measured"; without a measurement the built-in default stands. Raises ``ConfigError``
-    for a hosting or number that makes no sense.
+    ``overrides`` are the ``--price key=value`` pairs (they win over ``[cost] price_overrides``): ``<model>.input`` and so
+    on, or one of ``DOLLARS``. A token setting of 0 means "as measured"; without a measurement the built-in default stands.
+    A hosted base model pays its own listed prices unless ``prices`` names another; rows of further models pay theirs, and
+    a row whose model has no price is left out. Raises ``ConfigError`` for a hosting or number that makes no sense.
     """
-    c = config.cost
+    c, day = config.cost, start or date.today()
+    given = {**price_pairs(c.price_overrides), **dict(overrides or {})}
+    base = report.base_model if report else config.models.base
     problems = [n for n in ("queries_per_month", "growth_per_month") if getattr(c, n) < (0 if n[0] == "q" else -0.99)]
     if c.hosting not in HOSTINGS or (not c.prices and c.hosting == "token") or c.horizon_months < 1 or problems:
         raise ConfigError("verdict.cost_setting", known=", ".join(HOSTINGS), hosting=c.hosting)
@@ -159,29 +164,71 @@ def inputs_from(
     values |= {name: getattr(c, name) for name in tokens if getattr(c, name) > 0}
     if corpus_tokens and "corpus_tokens" not in values:
         values["corpus_tokens"] = corpus_tokens
-    prices_given, dollars = _split(dict(overrides or {}), c.prices)
+    values["prices"] = plan = _plan(c, base, day)
+    names = [a.name for a in report.approaches if not a.skipped] if report else list(config.compare.approaches)
+    paid = {name: _row_price(name, base, plan, c.hosting, day, given) for name in ordered(names)}
+    prices_given, dollars = _split(given, {plan, *(model for model in paid.values() if model)})
     values |= dollars
-    names = list(config.compare.approaches)
     made = CostInputs(
         **values, retrains=c.retrained_per_month, hybrid_retrains=c.hybrid_retrained_per_month, seed=config.compare.seed,
-        overrides=prices_given, start=start or date.today(),
+        overrides=prices_given, start=day,
+        row_prices={name: model for name, model in paid.items() if model is not None and model != plan},
         given=tuple(n for n in (*same, *tokens) if n in dollars or getattr(c, n) != getattr(type(c)(), n)),
     )  # fmt: skip
     if report is not None:
         made = _measured(made, report)
-        names = [a.name for a in report.approaches if not a.skipped]
-    if made.corpus_tokens > 0 and "long-context" not in names:
-        names.append("long-context")
-    return replace(made, approaches=tuple(name for name in SIMPLEST_FIRST if name in names))
+    priced = [name for name in paid if paid[name] is not None]
+    if made.corpus_tokens <= 0:  # nobody knows how much would be in the prompt
+        priced = [name for name in priced if approach_of(name) != "long-context"]
+    elif "long-context" not in priced:
+        priced.append("long-context")
+    return replace(made, approaches=ordered(priced))
 
 
-def _split(overrides: Mapping[str, float], model: str) -> tuple[dict[str, float], dict[str, float]]:
-    """Token prices of the model in use, and other dollars. Raises ``ConfigError`` for a key that changes nothing."""
+def price_pairs(pairs: Iterable[str]) -> dict[str, float]:
+    """``key=value`` each, as ``--price`` and ``[cost] price_overrides`` take them. Raises ``ConfigError`` for anything
+    else.
+    """
+    found: dict[str, float] = {}
+    for pair in pairs:
+        key, _, value = pair.partition("=")
+        try:
+            number = float(value)
+        except ValueError:
+            number = -1.0
+        if not key.strip() or not 0 <= number < float("inf"):
+            raise ConfigError("verdict.price_pair", pair=pair)
+        found[key.strip()] = number
+    return found
+
+
+def _plan(settings: CostSection, base: str, day: date) -> str:
+    """The model whose token prices the plan uses."""
+    if settings.prices != CostSection().prices or is_local(base) or not prices.is_listed(base, day):
+        return settings.prices
+    return base
+
+
+def _row_price(name: str, base: str, plan: str, hosting: str, day: date, overrides: Mapping[str, float]) -> str | None:
+    """The model whose token prices a row pays; "" where it runs on the plan's own machines, None where nobody knows."""
+    model = model_of(name, base)
+    if model == base:
+        return plan
+    if is_local(model):
+        return plan if is_local(base) else None if hosting == "token" else ""
+    return model if prices.is_listed(model, day, overrides) else None
+
+
+def _split(overrides: Mapping[str, float], models: set[str]) -> tuple[dict[str, float], dict[str, float]]:
+    """Token prices of the models in use, and other dollars. Raises ``ConfigError`` for a key that changes nothing."""
     dollars = {k: float(v) for k, v in overrides.items() if k in DOLLARS}
     tokens = {k: float(v) for k, v in overrides.items() if k not in DOLLARS}
+    used = sorted(model for model in models if model)
+    names = {*used, *(model.partition(":")[2] or model for model in used)}
     for key in tokens:
-        if not model or key.rpartition(".")[0] not in (model, model.partition(":")[2] or model):
-            raise ConfigError("verdict.price_key", key=key, model=model or "gpt-5-mini", known=", ".join(DOLLARS))
+        if key.rpartition(".")[0] not in names:
+            shown = used[0] if used else "gpt-5-mini"
+            raise ConfigError("verdict.price_key", key=key, model=shown, known=", ".join(DOLLARS))
     return tokens, dollars
 
 
@@ -189,16 +236,16 @@ def _measured(inputs: CostInputs, report: Report) -> CostInputs:
     """Fill tokens and success from a report, where a setting did not give them."""
     ran = {a.name: a for a in report.approaches if not a.skipped and a.items}
     found: dict[str, Any] = {}
-    if base := ran.get("prompt"):
+    if base := _first(ran, "prompt"):
         asked = [i for i in base.items if not i.error] or list(base.items)
         found["question_tokens"] = min(base.input_tokens, sum(_rough(i.question) for i in asked) / len(asked))
         found["static_tokens"] = base.input_tokens - found["question_tokens"]
-        if shots := ran.get("few-shot"):
+        if shots := _first(ran, "few-shot"):
             found["shot_tokens"] = max(0.0, shots.input_tokens - base.input_tokens)
     question = found.get("question_tokens", inputs.question_tokens)
-    if tuned := ran.get("finetune"):
+    if tuned := _first(ran, "finetune"):
         found["tuned_static_tokens"] = max(0.0, tuned.input_tokens - question)
-    if rag := ran.get("rag"):
+    if rag := _first(ran, "rag"):
         found["retrieved_tokens"] = rag.retrieved_tokens
         found["output_tokens"] = rag.output_tokens
     corpus = report.settings.get("corpus_tokens")
@@ -211,6 +258,11 @@ def _measured(inputs: CostInputs, report: Report) -> CostInputs:
     return replace(
         inputs, **found, outputs=outputs, scores=scores, groups=groups, accuracy=accuracy, measured=tuple(found)
     )
+
+
+def _first(ran: Mapping[str, ApproachResult], approach: str) -> ApproachResult | None:
+    """The row of an approach that stands for it: plain before schema-guided, the first model before others."""
+    return ran.get(approach) or next((row for name, row in ran.items() if approach_of(name) == approach), None)
 
 
 def _rough(text: str) -> float:
@@ -238,10 +290,10 @@ def aligned(ran: Mapping[str, ApproachResult]) -> tuple[dict[str, tuple[float, .
 
 def cost_table(inputs: CostInputs, *, pair: tuple[str, str] | None = None, today: date | None = None) -> CostReport:
     """Run the whole model. ``pair`` (challenger, incumbent) is what the tornado compares; default fine-tuning, RAG."""
-    curve = price_curve(inputs)
+    curve, curves = price_curve(inputs), price_curves(inputs)
     point = Point(inputs)
-    streams = {name: stream(name, point, curve) for name in inputs.approaches}
-    guesses = uncertainty.simulate(inputs, curve)
+    streams = {name: stream(name, point, curves[name]) for name in inputs.approaches}
+    guesses = uncertainty.simulate(inputs, curves)
     asked = float(queries(point, inputs.horizon_months).sum())
     rows = [_row(name, s, inputs, guesses, asked) for name, s in streams.items()]
     compared = pair or _pair(inputs.approaches)
@@ -250,13 +302,15 @@ def cost_table(inputs: CostInputs, *, pair: tuple[str, str] | None = None, today
         inputs.retraining, inputs.queries_per_month, inputs.value_per_correct_answer, inputs.facts_changed_per_month
     )
     end = prices.month_start(inputs.start, inputs.horizon_months)
-    used = _prices_used(curve, inputs)
-    relevant = [r for r in prices.overlay() if r.key in {inputs.prices, f"multiplier:{inputs.prices}"}]
+    paid = dict.fromkeys((inputs.prices, *inputs.row_prices.values()))
+    used = [row for model in paid if model for row in _prices_used(model, curve, curves, inputs)]
+    keys = {key for model in paid for key in (prices.bare(model), f"multiplier:{prices.bare(model)}")}
+    relevant = [row for row in prices.overlay() if row.key in keys]
     return CostReport(
         inputs=inputs,
         approaches=tuple(sorted(rows, key=lambda row: row.total)),
         break_evens=tuple(points.break_evens(inputs, curve, streams)),
-        tornado=uncertainty.tornado(inputs, curve, *compared) if known else (),
+        tornado=uncertainty.tornado(inputs, curves, *compared) if known else (),
         pair=compared,
         pairs=guesses.pairs,
         retrain=plan,
@@ -264,8 +318,8 @@ def cost_table(inputs: CostInputs, *, pair: tuple[str, str] | None = None, today
             Multiplier(r.model, r.value or 0.0, r.output or 0.0, r.source, r.read.isoformat(), str(r.expires or ""))
             for r in prices.multipliers()
         ),
-        prices_used=used,
-        warnings=prices.lint(relevant, today or date.today(), end),
+        prices_used=tuple(used),
+        warnings=lint(relevant, today or date.today(), end),
         machines=int(machines(queries(point, 1), point).max()) if inputs.hosting != "token" else 0,
         as_of=max((r.read for r in prices.overlay()), default=date.min).isoformat(),
     )
@@ -302,14 +356,16 @@ def _row(name: str, s: Stream, inputs: CostInputs, guesses: uncertainty.Uncertai
     )
 
 
-def _prices_used(curve: PriceCurve, inputs: CostInputs) -> tuple[PriceUsed, ...]:
+def _prices_used(model: str, plan: PriceCurve, curves: Mapping[str, PriceCurve], inputs: CostInputs) -> list[PriceUsed]:
     used: list[PriceUsed] = []
+    name = next((name for name, paid in inputs.row_prices.items() if paid == model), "")
+    curve = curves.get(name, plan)
     for offset, row in enumerate(curve.months):
         if row.name and (not offset or row != curve.months[offset - 1]):
             since = prices.month_start(inputs.start, offset).isoformat()
             read = row.read.isoformat() if row.read else ""
             used.append(PriceUsed(row.name, since, row.input, row.output, row.cached, row.source, read, row.grade))
-    return tuple(used)
+    return used
 
 
 def training_cost(price: float, epochs: float, tokens: float, evaluations: float = 0, validation: float = 0) -> float:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from math import ceil
 
-from groundtune.config import Config, RequirementsSection
+from groundtune.config import CONSTRAINED, Config, RequirementsSection
+from groundtune.measure.contrasts import AT
 from groundtune.measure.results import Report
 from groundtune.verdict import claims, explain
 from groundtune.verdict.case import Case, Choice
@@ -13,8 +14,8 @@ from groundtune.verdict.cost import CostReport
 from groundtune.verdict.gates import facts_of, fire
 from groundtune.verdict.outcome import Level, Rejection, Verdict
 from groundtune.verdict.paired import gaps
+from groundtune.verdict.rows import simplicity
 from groundtune.verdict.sentence import Sentence, sentence
-from groundtune.verdict.tco import SIMPLEST_FIRST
 
 PRIMARY = ("success", "example_success")
 USELESS = 0.05  # when the best approach succeeds on fewer than this, none is worth choosing
@@ -65,11 +66,20 @@ def build(report: Report, cost: CostReport, config: Config) -> Case:
     """Gather the facts: which approaches were measured, which gates fire, all paired gaps."""
     fired = fire(facts_of(config, report, cost))
     metric = next((m for m in PRIMARY if any(_scored(report, a.name, m) for a in report.approaches)), PRIMARY[0])
-    measured = tuple(n for n in SIMPLEST_FIRST if _scored(report, n, metric))
+    scored = [a.name for a in report.approaches if _scored(report, a.name, metric)]
+    measured = tuple(sorted(scored, key=lambda name: _place(name, cost)))
     out = {name for gate in fired if gate.excludes for name in gate.approaches}
     eligible = tuple(name for name in measured if name not in out)
-    table = {**gaps(report, metric, measured), **gaps(report, metric, eligible)}
+    table = gaps(report, metric, measured)
+    if eligible != measured:
+        table |= gaps(report, metric, eligible)
     return Case(report, cost, config, fired, metric, measured, eligible, table)
+
+
+def _place(name: str, cost: CostReport) -> tuple[int, float, bool]:
+    """Simplest first, then cheapest, then without a schema; sorting keeps the order of the report otherwise."""
+    row = cost.approach(name)
+    return simplicity(name), row.total if row else float("inf"), name.partition(AT)[0].endswith(CONSTRAINED)
 
 
 def _scored(report: Report, name: str, metric: str) -> bool:
@@ -96,7 +106,7 @@ def choose(case: Case) -> Choice:
     else:
         pick, dear = _climb(case, survivors)
     rivals = [name for name in survivors if name != pick and name not in dear]
-    simpler = [name for name in rivals if SIMPLEST_FIRST.index(name) < SIMPLEST_FIRST.index(pick)]
+    simpler = [name for name in rivals if case.simpler(name, pick)]
     gap = case.table
     return Choice(
         pick,
@@ -183,7 +193,8 @@ def rejections(case: Case, choice: Choice, winner: str | None) -> tuple[Rejectio
     """Every other approach and why not."""
     found = []
     asked = [a.name for a in case.report.approaches]
-    for name in sorted(asked, key=lambda n: SIMPLEST_FIRST.index(n) if n in SIMPLEST_FIRST else 99):
+    place = {name: index for index, name in enumerate(case.measured)}
+    for name in sorted(asked, key=lambda n: (simplicity(n), place.get(n, len(place)))):
         if name not in (winner, None if winner else choice.pick):
             found.append(_rejection(case, choice, name))
     return tuple(found)

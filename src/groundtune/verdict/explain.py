@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from groundtune.measure import stats
+from groundtune.measure.contrasts import AT
 from groundtune.measure.results import Report
 from groundtune.verdict.breakeven import BreakEven
 from groundtune.verdict.breakeven import Case as Sign
@@ -11,8 +12,8 @@ from groundtune.verdict.claims import KNOWLEDGE
 from groundtune.verdict.cost import CostReport
 from groundtune.verdict.outcome import Claim, Flip, Lever, Standing
 from groundtune.verdict.paired import Gap, gap
+from groundtune.verdict.rows import TUNED, approach_of
 from groundtune.verdict.sentence import Sentence, sentence
-from groundtune.verdict.tco import SIMPLEST_FIRST, TUNED
 
 LEVERS = {
     "retrieval": ("retrieval_recall", "retrieval_ranking", "retrieval_packing"),
@@ -31,10 +32,10 @@ ASSUMED = (
 def numbers(found: Gap) -> dict[str, object]:
     """Parameters of a contrast for a sentence, in percentage points."""
     c = found.contrast
-    return {
-        "a": c.a, "b": c.b, "difference": c.difference * 100, "size": abs(c.difference) * 100,
-        "low": c.low * 100, "high": c.high * 100, "n": c.n, "p": c.p_adjusted,
-    }  # fmt: skip
+    shown = {"difference": c.difference, "size": abs(c.difference), "low": c.low, "high": c.high}
+    points = {key: round(value * 100, 1) + 0.0 for key, value in shown.items()}
+    points = {key: 0.0 if abs(value) < 0.5 else value for key, value in points.items()}  # never "-0"
+    return {"a": c.a, "b": c.b, **points, "n": c.n, "p": c.p_adjusted}
 
 
 def reasons(case: Case, choice: Choice) -> tuple[Sentence, ...]:
@@ -69,7 +70,7 @@ def _versus(found: Gap) -> Sentence:
 
 def _knowledge(case: Case, pick: str) -> Sentence | None:
     """Fine-tuning alone against the pick on knowing the documents, when both were measured."""
-    if pick == "finetune" or "finetune" not in case.measured:
+    if approach_of(pick) == "finetune" or "finetune" not in case.measured:
         return None
     for metric in KNOWLEDGE[:2]:
         found = gap(case.report, metric, pick, "finetune")
@@ -100,7 +101,7 @@ def flips(case: Case, choice: Choice) -> tuple[Flip, ...]:
     rivals = sorted((n for n in case.eligible if n != pick), key=lambda n: -(case.level(n).value or 0.0))[:2]
     for rival in rivals:
         if contrast := case.table.get((pick, rival)):
-            found.append(Flip("accuracy", _accuracy(contrast, case.margin)))
+            found.append(Flip("accuracy", _accuracy(case, contrast)))
     for point in case.cost.break_evens:
         involved = {point.challenger, point.incumbent}
         if pick in involved and point.name == "v*" and involved - {pick} <= set(rivals):
@@ -111,10 +112,9 @@ def flips(case: Case, choice: Choice) -> tuple[Flip, ...]:
     return tuple(found)
 
 
-def _accuracy(found: Gap, margin: float) -> Sentence:
+def _accuracy(case: Case, found: Gap) -> Sentence:
     c = found.contrast
-    simpler = SIMPLEST_FIRST.index(c.b) < SIMPLEST_FIRST.index(c.a)
-    needed = max(0.0, c.difference) if simpler else max(0.0, c.difference) + margin
+    needed = max(0.0, c.difference) + (0.0 if case.simpler(c.b, c.a) else case.margin)
     return sentence("flip.accuracy", rival=c.b, pick=c.a, points=needed * 100, n=c.n)
 
 
@@ -145,7 +145,17 @@ def _cost_flips(case: Case, pick: str) -> list[Flip]:
 
 
 def levers(report: Report, name: str | None, metric: str) -> tuple[Lever, ...]:
-    """Failures of one approach grouped by the work that could remove them; widest first."""
+    """Failures of one approach grouped by the work that could remove them, widest first: measured by asking them again
+    where the comparison did that, else by their labels.
+    """
+    again = [c for c in report.ceilings if c.approach == name and c.lever != "closed_book" and c.share > 0]
+    if again:
+        found = [Lever(c.lever, c.share, c.low, c.high, c.n, min(1.0, c.success + c.share), True) for c in again]
+        return tuple(sorted(found, key=lambda lever: -lever.share))
+    return _labelled(report, name, metric)
+
+
+def _labelled(report: Report, name: str | None, metric: str) -> tuple[Lever, ...]:
     result = report.approach(name) if name else None
     if result is None:
         return ()
@@ -189,20 +199,32 @@ def next_steps(
         best = max((case.level(name).value or 0.0 for name in case.eligible), default=0.0)
         steps.append(sentence("step.target_missed", target=target * 100, best=best * 100))
     knowledge = case.config.requirements.knowledge_location != "none"
-    if knowledge and "rag" not in case.measured:
+    ran = {approach_of(name) for name in case.measured}
+    if knowledge and "rag" not in ran:
         steps.append(sentence("step.rag_first"))
-    for lever in found[:3]:
-        steps.append(
-            sentence(f"step.lever_{lever.name}", share=lever.share * 100, low=lever.low * 100, high=lever.high * 100,
-                     n=lever.n, ceiling=lever.ceiling * 100, name=winner or choice.pick)
-        )  # fmt: skip
-    if winner not in TUNED and found and not any(lever.name == "format" for lever in found):
+    steps += _lever_steps(case, found, winner or choice.pick or "")
+    if approach_of(winner or "") not in TUNED and found and not any(lever.name == "format" for lever in found):
         steps.append(sentence("step.no_format_gain", n=found[0].n, name=winner or choice.pick))
-    if winner == "finetune" and case.cost.retrain:
+    if approach_of(winner or "") == "finetune" and case.cost.retrain:
         steps.append(sentence("step.retrain", months=min(case.cost.retrain.exact, 999.0)))
-    if any(g.rule.id == "fits_window" for g in case.gates) and "long-context" not in case.measured:
+    if any(g.rule.id == "fits_window" for g in case.gates) and "long-context" not in ran:
         steps.append(sentence("step.long_context", tokens=case.cost.inputs.corpus_tokens))
     return tuple(steps)
+
+
+def _lever_steps(case: Case, found: tuple[Lever, ...], name: str) -> list[Sentence]:
+    """What can still pay, widest first; then, where it was measured, what cannot."""
+    small = [lever for lever in found if lever.measured and lever.high < case.margin]
+    steps = []
+    for lever in [lever for lever in found if lever not in small][:3]:
+        kind = "ceiling" if lever.measured else "lever"
+        numbers = {"share": lever.share * 100, "low": lever.low * 100, "high": lever.high * 100, "n": lever.n}
+        steps.append(sentence(f"step.{kind}_{lever.name}", ceiling=lever.ceiling * 100, name=name, **numbers))
+    if small:
+        kinds = tuple(sentence(f"lever.{lever.name}") for lever in small)
+        most = max(lever.high for lever in small) * 100
+        steps.append(sentence("step.not_worth", levers=kinds, most=most, n=small[0].n))
+    return steps
 
 
 def measured(case: Case) -> tuple[Sentence, ...]:
@@ -231,6 +253,9 @@ def assumed(cost: CostReport) -> tuple[Sentence, ...]:
             continue
         key = "assumed.given" if name in cost.inputs.given else "assumed.default"
         found.append(sentence(key, name=sentence(f"input.{name}"), value=float(getattr(cost.inputs, name))))
+    others = tuple(n for n in cost.inputs.approaches if AT in n and n not in cost.inputs.row_prices)
+    if others and cost.inputs.prices:
+        found.append(sentence("assumed.stand_in", names=others, prices=cost.inputs.prices))
     return tuple(found)
 
 

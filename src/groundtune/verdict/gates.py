@@ -10,16 +10,17 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
-from groundtune.config import Config
+from groundtune.config import Config, is_brought
 from groundtune.errors import DataError
 from groundtune.measure.results import Report
+from groundtune.messages import say
 from groundtune.verdict import prices
 from groundtune.verdict.cost import CostReport
+from groundtune.verdict.rows import approach_of, is_local, model_of
 from groundtune.verdict.sentence import Sentence, sentence
 
 Effect = Literal["exclude", "warn", "include"]
 STRENGTHS = ("logic", "strong", "mixed", "claim", "product")
-LOCAL = ("builtin", "hf", "ollama", "fake")
 LEAST_EXAMPLES = 10
 ENOUGH_EXAMPLES = 50
 DAILY = 20.0
@@ -35,7 +36,11 @@ class Rule:
     effect: Effect
     applies_to: tuple[str, ...]
     strength: str
-    source: str
+    cites: tuple[str, ...] = ()
+
+    def source(self, lang: str | None = None) -> str:
+        """Where the rule comes from, in words."""
+        return say(f"verdict.source.{self.id}", lang=lang)
 
 
 @dataclass(frozen=True)
@@ -55,7 +60,7 @@ class Gate:
 class GateFacts:
     """What the gates look at. ``examples`` None: unknown. ``monthly`` is the cost per month by approach.
 
-    ``wants_format`` also holds for a fixed tone; ``knowledge`` is False when no documents or facts are needed.
+    ``row_prices`` are rows whose model is priced apart from ``prices``. ``wants_format`` also holds for a fixed tone; ``knowledge`` is False when no documents or facts are needed.
     """
 
     citations: bool = False
@@ -64,6 +69,7 @@ class GateFacts:
     base_is_local: bool = True
     base_model: str = ""
     prices: str = ""
+    row_prices: tuple[tuple[str, str], ...] = ()
     hosting: str = "token"
     start: date = date.min
     horizon_months: int = 12
@@ -83,7 +89,10 @@ def rules() -> dict[str, Rule]:
     """All rules by id. Raises ``DataError`` when the file is not what the schema says."""
     path = Path(__file__).with_name("evidence.toml")
     table = tomllib.loads(path.read_text(encoding="utf-8"))
-    found = {row["id"]: Rule(**{**row, "applies_to": tuple(row["applies_to"])}) for row in table["rule"]}
+    found = {
+        row["id"]: Rule(**{**row, **{key: tuple(row.get(key, ())) for key in ("applies_to", "cites")}})
+        for row in table["rule"]
+    }
     wrong = [
         r.id for r in found.values() if r.strength not in STRENGTHS or r.effect not in ("exclude", "warn", "include")
     ]
@@ -101,9 +110,9 @@ def facts_of(config: Config, report: Report | None, cost: CostReport | None) -> 
         citations=need.citations,
         access_control=need.access_control,
         data_must_stay_local=need.data_must_stay_local,
-        base_is_local=base.partition(":")[0] in LOCAL,
+        base_is_local=is_local(base),
         base_model=base,
-        prices=money.prices,
+        prices=cost.inputs.prices if cost else money.prices,
         hosting=money.hosting,
         horizon_months=money.horizon_months,
         examples=report.examples_trained if report else None,
@@ -119,7 +128,8 @@ def facts_of(config: Config, report: Report | None, cost: CostReport | None) -> 
     if cost is None:
         return facts
     monthly = tuple((a.name, a.per_month) for a in cost.approaches)
-    return replace(facts, corpus_tokens=cost.inputs.corpus_tokens, monthly=monthly)
+    other = tuple(cost.inputs.row_prices.items())
+    return replace(facts, corpus_tokens=cost.inputs.corpus_tokens, monthly=monthly, row_prices=other)
 
 
 def fire(facts: GateFacts) -> tuple[Gate, ...]:
@@ -131,9 +141,12 @@ def fire(facts: GateFacts) -> tuple[Gate, ...]:
 
 def _gate(facts: GateFacts, rule_id: str, /, only: tuple[str, ...] = (), **params: object) -> Iterator[Gate]:
     rule = rules()[rule_id]
-    touched = tuple(name for name in rule.applies_to if not only or name in only)
     if rule.effect != "include" and facts.approaches:
-        touched = tuple(name for name in touched if name in facts.approaches)
+        rows = only or tuple(n for n in facts.approaches if not is_brought(n))
+        fits = (n for n in rows if n in facts.approaches and (approach_of(n) in rule.applies_to or is_brought(n)))
+        touched = tuple(fits)
+    else:
+        touched = only or rule.applies_to
     if touched:
         yield Gate(rule, touched, sentence(f"rule.{rule.statement}", approaches=touched, **params))
 
@@ -143,28 +156,47 @@ def _requirements(f: GateFacts) -> Iterator[Gate]:
         yield from _gate(f, "citations")
     if f.access_control:
         yield from _gate(f, "access_rights")
-    if f.data_must_stay_local and not f.base_is_local:
-        yield from _gate(f, "data_local", base=f.base_model)
+    if f.data_must_stay_local:
+        for place, rows in _elsewhere(f).items():
+            yield from _gate(f, "data_local", only=rows, base=place)
     if f.data_must_stay_local and f.base_is_local and f.prices:
         yield from _gate(f, "local_prices", prices=f.prices)
 
 
+def _elsewhere(f: GateFacts) -> dict[str, tuple[str, ...]]:
+    """Models and services that run elsewhere, and the rows that send them data."""
+    found: dict[str, tuple[str, ...]] = {}
+    for name in f.approaches:
+        own = name if is_brought(name) else ""
+        place = own or model_of(name, f.base_model)
+        if not (is_local(place) if own or place != f.base_model else f.base_is_local):
+            found[place] = (*found.get(place, ()), name)
+    return found if f.approaches or f.base_is_local else {f.base_model: rules()["data_local"].applies_to}
+
+
 def _suppliers(f: GateFacts) -> Iterator[Gate]:
-    if not f.prices:
-        return
+    other = dict(f.row_prices)
+    for model in dict.fromkeys((f.prices, *other.values())):
+        rows = tuple(n for n in f.approaches if other.get(n, f.prices) == model and not is_brought(n))
+        if model and (rows or not f.approaches):
+            yield from _supplier(f, model, rows)
+
+
+def _supplier(f: GateFacts, model: str, rows: tuple[str, ...]) -> Iterator[Gate]:
     end = prices.month_start(f.start, f.horizon_months)
-    base = prices.find(f.prices, f.start)
+    base = prices.find(prices.bare(model), f.start)
     if base and base.expires and base.expires < end:
-        yield from _gate(f, "base_ends", model=f.prices, date=base.expires.isoformat(), months=f.horizon_months)
+        yield from _gate(f, "base_ends", rows, model=model, date=base.expires.isoformat(), months=f.horizon_months)
     if f.hosting != "token":
         return
-    tuned = prices.multiplier(f.prices, f.start)
+    tuned = prices.multiplier(model, f.start)
     # With a local base the token price only stands in for a plan; the adapter itself runs anywhere.
-    effect: Effect = "warn" if f.base_is_local else "exclude"
+    effect: Effect = "warn" if f.base_is_local and model == f.prices else "exclude"
     if tuned is None:
-        gates = _gate(f, "no_supplier", model=f.prices, hosting=f.hosting)
+        gates = _gate(f, "no_supplier", rows, model=model, hosting=f.hosting)
     elif tuned.expires and tuned.expires < end:
-        gates = _gate(f, "tuned_ends", model=f.prices, date=tuned.expires.isoformat(), months=f.horizon_months)
+        date = tuned.expires.isoformat()
+        gates = _gate(f, "tuned_ends", rows, model=model, date=date, months=f.horizon_months)
     else:
         return
     for gate in gates:
@@ -194,7 +226,7 @@ def _knowledge(f: GateFacts) -> Iterator[Gate]:
 def _form(f: GateFacts) -> Iterator[Gate]:
     if f.wants_format:
         yield from _gate(f, "format_baseline")
-    if "rag+finetune" in f.approaches:
+    if any(approach_of(name) == "rag+finetune" for name in f.approaches):
         yield from _gate(f, "hybrid_measured")
 
 

@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from enum import StrEnum
 
+from groundtune import registry
 from groundtune.verdict.gates import Gate
 from groundtune.verdict.sentence import Sentence
 
@@ -72,7 +73,11 @@ class Flip:
 
 @dataclass(frozen=True)
 class Lever:
-    """A group of failures that one kind of work could remove: ``share`` of ``n`` items, and success if all were won."""
+    """A group of failures that one kind of work could remove: ``share`` of ``n`` items, and success if all were won.
+
+    ``measured``: the failures were asked again with that work done (right passage given, format ignored), so ``share`` is
+    what it would have won; else it is what the labels of the failures say.
+    """
 
     name: str
     share: float
@@ -80,6 +85,7 @@ class Lever:
     high: float
     n: int
     ceiling: float
+    measured: bool = False
 
 
 @dataclass(frozen=True)
@@ -111,6 +117,10 @@ class Verdict:
     created: str
     schema_version: int = SCHEMA_VERSION
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        return str(registry.resolve("view", "verdict")(self))
+
     def to_json(self, lang: str | None = None) -> str:
         """JSON; every sentence with its key, parameters and text in ``lang``."""
         table: dict[str, object] = {
@@ -126,7 +136,8 @@ class Verdict:
         ]
         table["gates"] = [
             {
-                "rule": g.rule.id, "effect": g.rule.effect, "strength": g.rule.strength, "source": g.rule.source,
+                "rule": g.rule.id, "effect": g.rule.effect, "strength": g.rule.strength,
+                "source": g.rule.source(lang), "cites": list(g.rule.cites),
                 "approaches": list(g.approaches), "reason": g.sentence.as_dict(lang),
             }
             for g in self.gates
@@ -140,6 +151,7 @@ class Verdict:
             {**{k: getattr(c, k) for k in plain}, "reason": c.sentence.as_dict(lang)} for c in self.claims
         ]
         table["levers"] = [
-            {k: getattr(lever, k) for k in ("name", "share", "low", "high", "n", "ceiling")} for lever in self.levers
+            {k: getattr(lever, k) for k in ("name", "share", "low", "high", "n", "ceiling", "measured")}
+            for lever in self.levers
         ]
         return json.dumps(table, ensure_ascii=False, indent=1, default=str)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from groundtune.measure import stats
+from groundtune.measure.contrasts import contrast_of
 from groundtune.measure.results import Contrast, ItemResult, Report
 
 
@@ -41,14 +42,15 @@ class Gap:
 
 def gap(report: Report, metric: str, a: str, b: str) -> Gap | None:
     """The contrast ``a - b``; None when the two share no scored items and none was declared."""
-    left, right, groups = _shared(report, metric, a, b)
+    left, right = _shared(report, metric, a, b)
     found = _declared(report, metric, a, b)
     if found is None:
         if not left:
             return None
-        d = stats.paired_difference(left, right, groups)
-        p = stats.paired_p(left, right, groups)
-        found = Contrast(metric, a, b, d.value, d.low, d.high, p, p, d.n)
+        ran = {result.name: result for result in report.approaches}
+        found = contrast_of(ran[a], ran[b], metric)  # with several trainings their spread is in it
+        if found is None:
+            return None
     psi = sum(x != y for x, y in zip(left, right, strict=True)) / len(left) if left else min(1.0, 0.3)
     if found.detectable is None and left:
         found = replace(found, detectable=stats.detectable_difference(found.n, psi + 1 / found.n))
@@ -80,23 +82,19 @@ def _declared(report: Report, metric: str, a: str, b: str) -> Contrast | None:
     return None
 
 
-def _shared(report: Report, metric: str, a: str, b: str) -> tuple[list[float], list[float], list[str]]:
-    """Scores of both on the items that both have, and the clusters."""
+def _shared(report: Report, metric: str, a: str, b: str) -> tuple[list[float], list[float]]:
+    """Scores of both on the items that both have."""
     left, right = _scores(report, metric, a), _scores(report, metric, b)
     keys = [key for key in left if key in right]
-    return (
-        [left[k][0] for k in keys],
-        [right[k][0] for k in keys],
-        [left[k][1] or f"{k[0]}:{k[1]}" for k in keys],
-    )
+    return [left[k] for k in keys], [right[k] for k in keys]
 
 
-def _scores(report: Report, metric: str, name: str) -> dict[tuple[str, str], tuple[float, str]]:
+def _scores(report: Report, metric: str, name: str) -> dict[tuple[str, str], float]:
     result = report.approach(name)
     items: tuple[ItemResult, ...] = result.items if result else ()
-    found: dict[tuple[str, str], tuple[float, str]] = {}
+    found: dict[tuple[str, str], float] = {}
     for item in items:
         value = item.scores.get(metric)
         if value is not None and not item.error:
-            found[item.part, item.id] = (float(value), item.group)
+            found[item.part, item.id] = float(value)
     return found

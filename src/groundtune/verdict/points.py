@@ -9,8 +9,8 @@ import numpy as np
 
 from groundtune.verdict import breakeven
 from groundtune.verdict.breakeven import BreakEven, Case
+from groundtune.verdict.rows import TUNED
 from groundtune.verdict.tco import (
-    TUNED,
     CostInputs,
     Point,
     PriceCurve,

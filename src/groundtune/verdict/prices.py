@@ -71,15 +71,6 @@ class PriceRow:
         return (self.valid_from or date.min) <= day <= (self.valid_until or date.max)
 
 
-@dataclass(frozen=True)
-class PriceWarning:
-    """Something odd about a price. ``key`` names the sentence ``verdict.price_<key>``."""
-
-    row: str
-    key: str
-    detail: str = ""
-
-
 def month_start(start: date, offset: int) -> date:
     """First day of the month ``offset`` months after the month of ``start``."""
     index = start.year * 12 + start.month - 1 + offset
@@ -134,25 +125,6 @@ def _row_values(name: str, entry: Mapping[str, Any]) -> list[str]:
     return wrong
 
 
-def lint(rows: Iterable[PriceRow], today: date, horizon_end: date | None = None) -> tuple[PriceWarning, ...]:
-    """Odd prices: a cache read above the input price, zeros (unknown), dear embeddings, ended or ending products."""
-    found: list[PriceWarning] = []
-    for row in rows:
-        if row.cached is not None and row.input is not None and row.cached > row.input:
-            found.append(PriceWarning(row.key, "cache_above_input", f"{row.cached:g} > {row.input:g}"))
-        if row.kind in TOKEN_KINDS and 0 in (row.input, row.output):
-            found.append(PriceWarning(row.key, "zero"))
-        if row.kind == "embedding" and (row.value or 0) > 1:
-            found.append(PriceWarning(row.key, "embedding_dear", f"{row.value:g}"))
-        if row.expires and row.expires <= today:
-            found.append(PriceWarning(row.key, "ended", row.expires.isoformat()))
-        elif row.expires and horizon_end and row.expires <= horizon_end:
-            found.append(PriceWarning(row.key, "ends_inside", row.expires.isoformat()))
-        if (today - row.read).days > 180:
-            found.append(PriceWarning(row.key, "old", row.read.isoformat()))
-    return tuple(found)
-
-
 def find(key: str, day: date, rows: Iterable[PriceRow] | None = None) -> PriceRow | None:
     """The row ``key`` that holds on ``day``; None when there is none."""
     return next((r for r in (overlay() if rows is None else rows) if r.key == key and r.holds(day)), None)
@@ -170,7 +142,7 @@ def value(key: str, day: date, overrides: Mapping[str, float] | None = None) -> 
 
 def multiplier(name: str, day: date) -> PriceRow | None:
     """The row that says how many times its base price a tuned ``name`` costs; None when nobody sells it."""
-    return find(f"multiplier:{_bare(name)}", day)
+    return find(f"multiplier:{bare(name)}", day)
 
 
 def multipliers() -> tuple[PriceRow, ...]:
@@ -186,18 +158,18 @@ def token_prices(
     ``name`` may carry a provider (``openai:gpt-5-mini``). Overrides are ``{"gpt-5-mini.input": 0.3}`` in dollars per
     million tokens. Raises ``ConfigError`` when the model is in no list and the overrides lack input or output.
     """
-    bare = _bare(name)
+    plain = bare(name)
     mine: dict[str, Any] = {
-        k.rpartition(".")[2]: v for k, v in (overrides or {}).items() if k.rpartition(".")[0] in (bare, name)
+        k.rpartition(".")[2]: v for k, v in (overrides or {}).items() if k.rpartition(".")[0] in (plain, name)
     }
     unknown = sorted(set(mine) - {"input", "output", "cached", "write"})
     if unknown:
         raise ConfigError("verdict.price_field", name=name, field=unknown[0])
-    found = (_from_package(bare, month) if package else None) or _from_overlay(bare, month)
+    found = (package_prices(plain, month) if package else None) or _from_overlay(plain, month)
     if found is None:
         if not {"input", "output"} <= set(mine):
             raise _unknown(name)
-        found = TokenPrices(bare, mine["input"], mine["output"])
+        found = TokenPrices(plain, mine["input"], mine["output"])
     if not mine:
         return found
     tier = replace(found.tier, **mine) if found.tier else None
@@ -218,7 +190,8 @@ def _from_overlay(name: str, month: date) -> TokenPrices | None:
 
 
 @cache
-def _from_package(name: str, month: date) -> TokenPrices | None:
+def package_prices(name: str, month: date) -> TokenPrices | None:
+    """What ``genai-prices`` says of the month of ``month``; None where it is not installed or does not know the model."""
     if importlib.util.find_spec("genai_prices") is None:
         return None
     import genai_prices
@@ -255,7 +228,17 @@ def _package_version() -> str:
     return version("genai-prices")
 
 
-def _bare(name: str) -> str:
+def is_listed(name: str, day: date, overrides: Mapping[str, float] | None = None) -> bool:
+    """Whether anybody says what a token of this model costs."""
+    try:
+        token_prices(name, day, overrides)
+    except ConfigError:
+        return False
+    return True
+
+
+def bare(name: str) -> str:
+    """A model's name without its provider."""
     provider, _, rest = name.partition(":")
     return rest if rest and provider in ("openai", "gemini", "anthropic", "google") else name
 

@@ -6,7 +6,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from groundtune.measure.contrasts import AT
 from groundtune.messages import catalogue, language, resolve, say
+from groundtune.verdict.rows import approach_of
 
 # A Latin word that a parameter brings stands apart from the ideographs around it.
 _SEAM = re.compile(r"(?<=[\u3040-\u30ff\u3400-\u9fff])(?=[A-Za-z])|(?<=[A-Za-z])(?=[\u3040-\u30ff\u3400-\u9fff])")
@@ -14,8 +16,8 @@ _SEAM = re.compile(r"(?<=[\u3040-\u30ff\u3400-\u9fff])(?=[A-Za-z])|(?<=[A-Za-z])
 
 @dataclass(frozen=True)
 class Sentence:
-    """``key`` names a sentence under ``verdict.`` in ``locales/``. A parameter may itself be a Sentence; the name of an
-    approach is said as ``verdict.approach.<name>``, a tuple of names as a list.
+    """``key`` names a sentence under ``verdict.`` in ``locales/``. A parameter may itself be a Sentence; the name of a
+    row is said with ``verdict.approach.<name>``, a tuple of names as a list.
     """
 
     key: str
@@ -43,8 +45,20 @@ def _word(value: object, lang: str) -> object:
     if isinstance(value, tuple):
         return (", " if lang == "en" else "、").join(str(_word(v, lang)) for v in value)
     if isinstance(value, str):
-        return catalogue(lang).get(f"verdict.approach.{value}", value)
+        return _row(value, lang)
     return value
+
+
+def _row(name: str, lang: str) -> str:
+    """``rag+constrained @ model`` in words; any other text as it is."""
+    row, at, model = name.partition(AT)
+    plain = approach_of(row)
+    title = catalogue(lang).get(f"verdict.approach.{plain}")
+    if title is None:
+        return name
+    if plain != row:
+        title = say("verdict.with_schema", lang=lang, approach=title)
+    return title + at + model
 
 
 def sentence(key: str, /, **params: object) -> Sentence:

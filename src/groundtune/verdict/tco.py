@@ -18,19 +18,19 @@ from numpy.typing import NDArray
 
 from groundtune.verdict import prices as price_book
 from groundtune.verdict.prices import TokenPrices
+from groundtune.verdict.rows import TUNED, approach_of
 
 Array = NDArray[np.float64]
 HOURS = 730.0
 MINUTES = HOURS * 60
-SIMPLEST_FIRST = ("prompt", "few-shot", "rag", "long-context", "finetune", "rag+finetune")
-TUNED = ("finetune", "rag+finetune")
 
 
 @dataclass(frozen=True)
 class CostInputs:
     """Everything the cost model knows. Money in US dollars, tokens per query, rates per month.
 
-    ``prices`` "" means that no tokens are bought: every approach runs on the hosting. ``hit_rate`` < 0: derived from
+    ``prices`` "" means that no tokens are bought: every approach runs on the hosting. ``row_prices`` names another price
+    for rows of other models, by row name. ``hit_rate`` < 0: derived from
     the traffic and ``cache_minutes``. ``retrains`` < 0: one per update; ``hybrid_retrains`` < 0: at most one a year,
     because its facts live in the index. ``accuracy`` is success in [0, 1] by approach; ``scores`` the same item by item
     (aligned over approaches, ``groups`` names each item's cluster). ``ranges`` are low and high by field name; a name
@@ -52,6 +52,7 @@ class CostInputs:
     retrains: float = -1.0
     hybrid_retrains: float = -1.0
     prices: str = "gpt-5-mini"
+    row_prices: Mapping[str, str] = field(default_factory=dict)
     overrides: Mapping[str, float] = field(default_factory=dict)
     use_package: bool = True
     start: date = field(default_factory=date.today)
@@ -105,19 +106,36 @@ class PriceCurve:
     long_write: Array
 
 
-def price_curve(inputs: CostInputs, months: int | None = None) -> PriceCurve:
-    """Dated prices of every month; zeros when no tokens are bought. Raises ``ConfigError`` for an unknown model."""
-    count = months or inputs.horizon_months
-    if not inputs.prices:
+def price_curve(inputs: CostInputs, months: int | None = None, name: str = "") -> PriceCurve:
+    """Dated prices of every month for the row ``name`` (default: the plan's model); zeros when no tokens are bought. Raises
+    ``ConfigError`` for an unknown model.
+    """
+    count, model = months or inputs.horizon_months, price_model(inputs, name)
+    if not model:
         rows: list[TokenPrices] = [TokenPrices("", 0.0, 0.0)] * count
     else:
         days = [price_book.month_start(inputs.start, t) for t in range(count)]
-        rows = [price_book.token_prices(inputs.prices, d, inputs.overrides, package=inputs.use_package) for d in days]
+        rows = [price_book.token_prices(model, d, inputs.overrides, package=inputs.use_package) for d in days]
     tall = [row.at(inputs.corpus_tokens) for row in rows]
     return PriceCurve(
         tuple(rows), _column(rows, "input"), _column(rows, "output"), _column(rows, "cached"), _column(rows, "write"),
         _column(tall, "input"), _column(tall, "output"), _column(tall, "cached"), _column(tall, "write"),
     )  # fmt: skip
+
+
+def price_model(inputs: CostInputs, name: str) -> str:
+    """The model whose token prices a row pays; empty: it buys no tokens."""
+    return inputs.row_prices.get(name, inputs.prices)
+
+
+def price_curves(inputs: CostInputs) -> dict[str, PriceCurve]:
+    """The curve of every approach; rows of one price model share it."""
+    shared: dict[str, PriceCurve] = {}
+    for name in inputs.approaches:
+        model = price_model(inputs, name)
+        if model not in shared:
+            shared[model] = price_curve(inputs, name=name)
+    return {name: shared[price_model(inputs, name)] for name in inputs.approaches}
 
 
 def _column(rows: list[TokenPrices], name: str) -> Array:
@@ -213,11 +231,12 @@ def per_query(name: str, point: Point, curve: PriceCurve, volume: Array) -> Arra
     c_F = m [p_i (u + s2) + p_o o](1 - beta/2), c_H adds L inside the bracket and r outside. On a machine of one's own
     or a rented GPU c_F = 0 and c_H = r: the hosting pays.
     """
-    extra = point("retrieval_per_query") if name in ("rag", "rag+finetune") else np.zeros(1)
-    if name in TUNED and point.inputs.hosting != "token":
+    plain = approach_of(name)
+    extra = point("retrieval_per_query") if plain in ("rag", "rag+finetune") else np.zeros(1)
+    if plain in TUNED and point.inputs.hosting != "token":
         return extra + np.zeros_like(volume)
     level, batch = point("price_level"), 1 - point("batch_share") / 2
-    long = name == "long-context"
+    long = plain == "long-context"
     p_i = (curve.long_input if long else curve.input) * level
     p_o = (curve.long_output if long else curve.output) * level
     read = (curve.long_cached if long else curve.cached) * level
@@ -225,11 +244,11 @@ def per_query(name: str, point: Point, curve: PriceCurve, volume: Array) -> Arra
     u, o = point("question_tokens"), point("output_tokens")
     if name in point.inputs.outputs and point.inputs.output_tokens > 0:
         o = o * (point.inputs.outputs[name] / point.inputs.output_tokens)
-    retrieved = point("retrieved_tokens") if name in ("rag", "rag+finetune") else np.zeros(1)
-    if name in TUNED:
+    retrieved = point("retrieved_tokens") if plain in ("rag", "rag+finetune") else np.zeros(1)
+    if plain in TUNED:
         bracket = point("tuned_multiplier") * (p_i * (u + point("tuned_static_tokens") + retrieved) + p_o * o)
     else:
-        static = point("static_tokens") + (point("shot_tokens") if name == "few-shot" else 0.0)
+        static = point("static_tokens") + (point("shot_tokens") if plain == "few-shot" else 0.0)
         static = static + (point("corpus_tokens") if long else 0.0)
         mixed = cached_price(read, write, p_i, hit_rate(volume, point))
         p_s = np.where(static >= point("cache_minimum_tokens"), mixed, p_i)
@@ -247,19 +266,19 @@ def rates(point: Point) -> tuple[Array, Array]:
 
 def stream(name: str, point: Point, curve: PriceCurve) -> Stream:
     """The costs of one approach: TCO = S + T0 + sum over months of [F_R + U_c + G + rho T1 + Q_t c(t)]."""
-    months = len(curve.months)
+    plain, months = approach_of(name), len(curve.months)
     volume = queries(point, months)
     size = np.broadcast_shapes(volume.shape[1:], *(np.shape(v) for v in point.changed.values()))
     zero = np.zeros((months, *size))
     one_off, fixed, retraining = np.zeros(size), zero, zero
-    if name in ("rag", "rag+finetune"):
+    if plain in ("rag", "rag+finetune"):
         one_off = one_off + point("setup_rag")
         fixed = zero + point("vector_store_per_month") + point("updates_per_month") * point("index_update")
-    if name in TUNED:
+    if plain in TUNED:
         one_off = one_off + point("setup_finetune") + point("training")
         rho, rho_hybrid = rates(point)
-        retraining = zero + (rho if name == "finetune" else rho_hybrid) * point("retraining")
-    hosted = name in TUNED or not point.inputs.prices
+        retraining = zero + (rho if plain == "finetune" else rho_hybrid) * point("retraining")
+    hosted = plain in TUNED or not price_model(point.inputs, name)
     host = zero + (hosting(volume, point) if hosted else 0.0)
     each = per_query(name, point, curve, volume) + zero
     return Stream(one_off, fixed, retraining, host, each, volume * each)

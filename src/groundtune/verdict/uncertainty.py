@@ -99,11 +99,11 @@ def draw(inputs: CostInputs, generator: np.random.Generator) -> dict[str, Array]
     return drawn
 
 
-def simulate(inputs: CostInputs, curve: PriceCurve) -> Uncertainty:
+def simulate(inputs: CostInputs, curves: Mapping[str, PriceCurve]) -> Uncertainty:
     """Draw all uncertain inputs jointly and run the model on every draw. Measured quality is bootstrapped with them."""
     generator = np.random.default_rng(inputs.seed)
     point = Point(inputs, draw(inputs, generator))
-    totals = {name: stream(name, point, curve).total for name in inputs.approaches}
+    totals = {name: stream(name, point, curves[name]).total for name in inputs.approaches}
     stacked = np.stack([totals[name] for name in inputs.approaches])
     best = np.argmin(stacked, axis=0)
     accuracy = bootstrap(inputs, generator)
@@ -146,12 +146,13 @@ def bootstrap(inputs: CostInputs, generator: np.random.Generator) -> dict[str, A
     return {name: means[:, i] for i, name in enumerate(names)}
 
 
-def tornado(inputs: CostInputs, curve: PriceCurve, challenger: str, incumbent: str) -> tuple[Bar, ...]:
+def tornado(inputs: CostInputs, curves: Mapping[str, PriceCurve], challenger: str, incumbent: str) -> tuple[Bar, ...]:
     """One input at a time to its low and high end, model re-run; widest bar first."""
 
     def gap(changed: Mapping[str, Array | float]) -> float:
         point = Point(inputs, changed)
-        return float((stream(challenger, point, curve).total - stream(incumbent, point, curve).total)[0])
+        totals = [stream(name, point, curves[name]).total for name in (challenger, incumbent)]
+        return float((totals[0] - totals[1])[0])
 
     base = gap({})
     bars = []

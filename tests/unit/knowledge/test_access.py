@@ -215,6 +215,7 @@ def test_annotations_keep_the_text_and_what_the_caller_said() -> None:
         "title": "T",
         "access": "hr",
         "valid_from": "民國113年1月1日",
+        "owner": "x",
     }
     assert annotated(Document("a", document.text, {"access": "Board"})).metadata["access"] == "board"
     assert annotated(Document("a", "plain", {"title": "T"})) == Document("a", "plain", {"title": "T"})

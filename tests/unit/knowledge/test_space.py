@@ -4,10 +4,13 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
+from groundtune import registry
+from groundtune.errors import DataError
 from groundtune.knowledge.base import KnowledgeBase
 from groundtune.models.fake import FakeEmbedder
 from groundtune.types import Document
@@ -83,6 +86,9 @@ def test_what_is_written_meanwhile_gets_both(built):
 
 CHILD = """
 import sys
+import threading
+from groundtune import registry
+from groundtune.errors import DataError
 from groundtune.knowledge.base import KnowledgeBase
 from groundtune.models.fake import FakeEmbedder
 original = FakeEmbedder.embed
@@ -132,3 +138,73 @@ def test_documents_written_without_vectors_get_them_when_the_embedder_is_back(bu
     with KnowledgeBase.open(built, embedder="fake:old") as kb:
         assert names(kb) == [("fake:old", True)] and kb.verify().sound
         assert nearest(kb, "lighthouse").dense is not None
+
+
+class Slow:
+    """An embedder that waits for a signal before each batch."""
+
+    name, dimension = "fake:slow", 16
+
+    def __init__(self):
+        self.inner = FakeEmbedder("slow")
+        self.dimension = self.inner.dimension
+        self.go, self.asked = threading.Event(), threading.Event()
+
+    def embed(self, texts, *, kind):
+        self.asked.set()
+        assert self.go.wait(30)
+        return self.inner.embed(texts, kind=kind)
+
+
+@pytest.fixture
+def slow(monkeypatch):
+    made = Slow()
+    load = registry.load
+
+    def loaded(kind, spec, *more, **options):
+        return made if (kind, spec) == ("embedder", "fake:slow") else load(kind, spec, *more, **options)
+
+    monkeypatch.setattr(registry, "load", loaded)
+    yield made
+    made.go.set()
+
+
+def test_in_the_background_the_old_vectors_answer_until_the_new_ones_are_whole(built, slow):
+    with KnowledgeBase.open(built, embedder="fake:slow", background=True) as kb:
+        assert slow.asked.wait(30), "the thread has begun"
+        state = kb.switching()
+        assert (state.old, state.new, state.lacking, state.total) == ("fake:old", "fake:slow", 40, 40)
+        assert kb._asked().space == "fake:old" and kb.search("desk7")[0].chunk.document_id == "d7"
+        slow.go.set()
+        kb._switch._thread.join(60)
+        assert kb.switching() is None and names(kb) == [("fake:slow", True)]
+        assert kb.search("desk7")[0].chunk.document_id == "d7" and kb.verify().sound
+
+
+def test_closing_stops_it_and_the_next_one_goes_on(built, slow, monkeypatch):
+    monkeypatch.setattr("groundtune.knowledge.space._FIRST", 8)
+    kb = KnowledgeBase.open(built, embedder="fake:slow", background=True)
+    assert slow.asked.wait(30)
+    threading.Timer(0.2, slow.go.set).start()
+    kb.close()
+    with KnowledgeBase.open(built, embedder="fake:old") as old:
+        lacking = old._store.missing("fake:slow")
+        assert lacking < 40 and ("fake:old", True) in names(old), "what was made is kept, and the old one still answers"
+    with KnowledgeBase.open(built, embedder="fake:slow") as kb:
+        assert names(kb) == [("fake:slow", True)]
+
+
+def test_an_embedder_that_fails_in_the_background_leaves_the_old_one_answering(built, slow, monkeypatch):
+    def fail(texts, *, kind):
+        raise DataError("knowledge.no_text", document="x")
+
+    monkeypatch.setattr(slow, "embed", fail)
+    with KnowledgeBase.open(built, embedder="fake:slow", background=True) as kb:
+        kb._switch._thread.join(60)
+        assert kb.switching().lacking == 40 and kb.search("desk7")[0].chunk.document_id == "d7"
+
+
+def test_without_an_old_one_nothing_runs_in_the_background(tmp_path):
+    with KnowledgeBase.open(tmp_path, embedder="fake:new", background=True) as kb:
+        kb.add(documents(4))
+        assert kb._switch is None and kb.switching() is None

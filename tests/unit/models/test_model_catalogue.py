@@ -23,7 +23,8 @@ def by_spec() -> dict[str, catalogue.ModelInfo]:
 
 def test_an_empty_computer() -> None:
     found = by_spec()
-    assert list(found) == ["builtin:base", "builtin:reader", "builtin:embed", "ollama:", "openai:", "gemini:"]
+    hosted = ["openai:", "gemini:", "anthropic:"]
+    assert list(found) == ["builtin:base", "builtin:reader", "builtin:embed", "ollama:", *hosted]
     assert not any(info.available for info in found.values())
     assert all(info.reason and info.good_for for info in found.values())
     assert found["builtin:reader"].kind == "reader"

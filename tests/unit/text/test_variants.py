@@ -1,11 +1,9 @@
 """One search term for what is written in several ways; shown text is never touched."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from groundtune.knowledge.base import KnowledgeBase
-from groundtune.text.tokenise import body_terms, index_terms, joined_terms, label_terms
+from groundtune.text.tokenise import index_terms
 from groundtune.text.variants import number, numbers, one_glyph
 from groundtune.types import Document
 
@@ -43,18 +41,6 @@ def test_one_finds_the_other_both_ways(tmp_path, written, asked):
             hits = kb.search(query, 1)
             assert [hit.chunk.document_id for hit in hits] == ["x"]
             assert hits[0].chunk.text == f"{stored}。", "shown text is untouched"
-
-
-TEXT = st.text(alphabet="ab Z9,.%é’—\n罰鍰三千萬元第條が々𠮷ﾊﾟ한국_#", max_size=60)
-
-
-@given(
-    st.lists(
-        st.tuples(st.sampled_from(["", "Title", "罰則"]), st.sampled_from(["", "§ 1", "第一條"]), TEXT), max_size=6
-    )
-)
-def test_many_together_give_what_each_gives_alone(parts):
-    assert joined_terms(parts) == [(label_terms(t, h), body_terms(text, t)) for t, h, text in parts]
 
 
 def test_terms_hold_no_spaces():

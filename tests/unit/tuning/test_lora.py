@@ -1,4 +1,3 @@
-import json
 import os
 import re
 import signal
@@ -10,16 +9,16 @@ import pytest
 
 from groundtune.config import TuningSection
 from groundtune.errors import DataError, TrainingError
-from groundtune.tuning import rows
+from groundtune.tuning import memory, packing, rows
 from groundtune.tuning.adapters import Adapters
 from groundtune.tuning.base import base_path
 from groundtune.tuning.lora import LoraTrainer, load_base, load_tokenizer
 from groundtune.tuning.plan import make_plan, passes_for
-from groundtune.tuning.trainer import make_trainer
+from groundtune.tuning.trainer import Job, make_trainer, verify
 from groundtune.types import Example, Message
 
 pytestmark = pytest.mark.tune
-FAST = TuningSection(epochs=12, learning_rate=8e-3, rank=8)  # 60 steps
+FAST = TuningSection(epochs=12, learning_rate=8e-3, rank=8, seed=1)  # 60 steps
 SHORT = TuningSection(epochs=5, learning_rate=5e-3, rank=8)  # 25 steps, a checkpoint every 5
 
 
@@ -114,28 +113,79 @@ def test_what_cannot_be_trained_is_said(tiny_base, tmp_path):
     assert not (tmp_path / "a").exists()
 
 
-def test_loss_is_that_of_trl_and_padding_does_not_change_it(tiny_base, tmp_path):
-    import torch
-    from trl import SFTTrainer
-
+@pytest.fixture(scope="module")
+def trainers(tiny_base, tmp_path_factory):
+    """Rows of different lengths, a trainer that packs and one that pads, of the same weights."""
     tokenizer = load_tokenizer(tiny_base)
     short = Example((Message("user", "item red"), Message("assistant", "{}")), id="short")
     built = rows.build_rows([*toy(7), short], tokenizer, 100)
     plan = make_plan([len(row.input_ids) for row in built], FAST)
-    trainer = make_trainer(
-        load_base(tiny_base, half=False), tokenizer, built, (), plan, FAST, 1e-3, str(tmp_path), None, 2
-    )
+    made = {}
+    for packed in (True, False):
+        way = memory.Way(8, 1, False, False, packed, 1, memory.Estimate(0, 0, 0, 0))
+        work = str(tmp_path_factory.mktemp("work"))
+        made[packed] = make_trainer(
+            load_base(tiny_base, half=False), tokenizer, Job(built, plan, FAST, way, 1e-3, work)
+        )
+    return built, made
+
+
+def loss_of(trainer, built):
+    import torch
+
     table = [{"input_ids": list(row.input_ids), "labels": list(row.labels)} for row in built]
-    collate = trainer.data_collator
     with torch.no_grad():
-        batch = trainer.compute_loss(trainer.model, collate(table)).item()
-        trl = SFTTrainer.compute_loss(trainer, trainer.model, collate(table)).item()
-        sums = [
-            trainer.compute_loss(trainer.model, collate([row])).item() * r.trained
-            for row, r in zip(table, built, strict=True)
-        ]
-    assert batch == pytest.approx(trl, rel=1e-5)
-    assert batch == pytest.approx(sum(sums) / sum(row.trained for row in built), rel=1e-5)
+        return trainer.compute_loss(trainer.model, trainer.data_collator(table)).item()
+
+
+def test_loss_is_that_of_trl_and_neither_padding_nor_packing_changes_it(trainers):
+    import torch
+    from trl import SFTTrainer
+
+    built, made = trainers
+    table = [{"input_ids": list(row.input_ids), "labels": list(row.labels)} for row in built]
+    with torch.no_grad():
+        trl = SFTTrainer.compute_loss(made[False], made[False].model, made[False].data_collator(table)).item()
+    alone = sum(loss_of(made[False], [row]) * row.trained for row in built) / sum(row.trained for row in built)
+    assert loss_of(made[False], built) == pytest.approx(trl, rel=1e-5)
+    assert loss_of(made[True], built) == pytest.approx(alone, rel=1e-5)
+    assert loss_of(made[False], built) == pytest.approx(alone, rel=1e-5)
+
+
+def test_packed_rows_do_not_see_each_other_and_nothing_is_padded(trainers):
+    import torch
+
+    built, made = trainers
+    features = [{"input_ids": list(row.input_ids), "labels": list(row.labels)} for row in built[:2]]
+    first, changed = packing.pack(features), packing.pack(features)
+    assert first["input_ids"].shape == (1, sum(len(row.input_ids) for row in built[:2]))
+    size = len(built[0].input_ids)
+    assert first["position_ids"][0].tolist() == [*range(size), *range(len(built[1].input_ids))]
+    changed["input_ids"][0, :size] = changed["input_ids"][0, :size].flip(0)
+
+    def logits(batch):
+        shown = {name: batch[name] for name in ("input_ids", "position_ids", "row_lengths")}
+        with torch.no_grad():
+            return made[True].model(**shown, use_cache=False).logits[0, size:]
+
+    assert torch.equal(logits(first), logits(changed))
+    whole = {**first, "row_lengths": (first["input_ids"].shape[1],)}
+    assert not torch.allclose(logits(first), logits(whole), atol=1e-3)  # without the lengths the rows would leak
+
+
+def test_a_model_whose_packed_loss_is_wrong_is_found(trainers, monkeypatch):
+    built, made = trainers
+    assert verify(made[True], built) and verify(made[False], built)
+    leaking = packing.packed_attention
+
+    def leak(*args, row_lengths=(), **rest):
+        return leaking(*args, row_lengths=(sum(row_lengths),), **rest)
+
+    from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+
+    monkeypatch.setitem(ALL_ATTENTION_FUNCTIONS._global_mapping, packing.ATTENTION, leak)
+    monkeypatch.setattr(packing, "packed_attention", leak)
+    assert not verify(made[True], built)
 
 
 _KILLED = """
@@ -169,16 +219,7 @@ def test_killed_run_resumes_to_the_same_weights(tiny_base, tmp_path):
     assert resumed.digest == straight.digest
     ours, theirs = weights(out), weights(whole)
     assert ours.keys() == theirs.keys()
-    assert max(float(np.abs(ours[key] - theirs[key]).max()) for key in ours) < 1e-6
-
-
-def test_early_stopping_keeps_the_best(tiny_base, tmp_path):
-    settings = TuningSection(epochs=20, learning_rate=2e-2, rank=8)
-    wrong = [Example((*e.prompt, Message("assistant", "red green blue black")), id=e.id) for e in toy(10, start=45)]
-    trainer = LoraTrainer(settings, held_out=wrong)
-    adapter = trainer.train(toy(), base=tiny_base, out=str(tmp_path / "a"))
-    assert int(str(adapter.settings["steps"])) < 100
-    assert json.loads((tmp_path / "a" / "adapter.json").read_text())["digest"] == adapter.digest
+    assert all(np.array_equal(ours[key], theirs[key]) for key in ours)  # bit for bit
 
 
 def test_plan_has_every_row_in_every_pass_and_little_padding():
@@ -191,6 +232,8 @@ def test_plan_has_every_row_in_every_pass_and_little_padding():
     padded = sum(max(lengths[i] for i in batch) * len(batch) for batch in batches)
     assert padded < 1.1 * sum(lengths) * 8
     assert make_plan(lengths, settings) == plan
+    mixed = make_plan(lengths, settings, sort=False)
+    assert (mixed.steps, sorted(mixed.order)) == (plan.steps, sorted(plan.order)) and mixed.order != plan.order
     assert [passes_for(n) for n in (10, 40, 100, 200, 300, 1000)] == [25, 25, 10, 8, 6, 3]
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from groundtune.messages import catalogue
 from groundtune.verdict.gates import GateFacts, fire, rules
-from groundtune.verdict.tco import SIMPLEST_FIRST
+from groundtune.verdict.rows import SIMPLEST_FIRST
 
 BASE = GateFacts(
     start=date(2026, 11, 23), examples=500, approaches=SIMPLEST_FIRST[:2] + ("rag", "finetune", "long-context"),
@@ -43,7 +43,11 @@ def test_every_rule_has_a_test_and_a_sentence() -> None:
     assert set(FIRES) == set(rules())
     for lang in ("en", "zh-TW", "ja"):
         for rule in rules().values():
-            assert f"verdict.rule.{rule.statement}" in catalogue(lang) and rule.source
+            assert f"verdict.rule.{rule.statement}" in catalogue(lang) and rule.source(lang)
+    for rule in rules().values():
+        assert len({rule.source(lang) for lang in ("en", "zh-TW", "ja")}) == 3
+        for work in (cite.removeprefix("arXiv ") for cite in rule.cites if cite.startswith("arXiv ")):
+            assert all(work in rule.source(lang) for lang in ("en", "zh-TW", "ja"))
 
 
 @pytest.mark.parametrize("rule", FIRES)

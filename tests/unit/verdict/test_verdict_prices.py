@@ -9,7 +9,8 @@ import pytest
 
 from groundtune.errors import ConfigError, DataError
 from groundtune.verdict import prices
-from groundtune.verdict.prices import PriceRow, lint, load_rows, overlay, token_prices
+from groundtune.verdict.price_lint import disagreements, lint
+from groundtune.verdict.prices import PriceRow, load_rows, overlay, token_prices
 
 NOW = date(2026, 11, 23)
 
@@ -74,7 +75,7 @@ def test_single_values() -> None:
 
 def test_lint_finds_each_oddity() -> None:
     def row(**changes: object) -> PriceRow:
-        base = {"key": "k", "kind": "chat", "unit": "u", "source": "s", "read": NOW, "grade": "package", "input": 1.0,
+        base = {"key": "k", "kind": "chat", "unit": "USD/M tokens", "source": "s", "read": NOW, "grade": "package", "input": 1.0,
                 "output": 2.0}  # fmt: skip
         return PriceRow(**(base | changes))  # type: ignore[arg-type]
 
@@ -86,10 +87,27 @@ def test_lint_finds_each_oddity() -> None:
         "ended": row(expires=date(2026, 1, 1)),
         "ends_inside": row(expires=date(2027, 1, 14)),
         "old": row(read=date(2026, 1, 1)),
+        "unit": row(unit="USD/1000 tokens"),
+        "unlikely": row(input=0.0003, output=2.0),
+        "output_below_input": row(output=0.5),
+        "future": row(read=date(2027, 1, 1)),
+        "reversed": row(valid_from=date(2027, 2, 1), valid_until=date(2027, 1, 1)),
     }
     for expected, made in cases.items():
         assert [w.key for w in lint([made], NOW, end)] == [expected]
     assert lint([row(cached=0.1)], NOW, end) == ()
+    twice = lint([row(valid_until=date(2027, 1, 1)), row(valid_from=date(2027, 1, 1))], NOW)
+    assert [(w.key, w.detail, w.wrong) for w in twice] == [("duplicate", "2027-01-01", True)]
+    parted = [row(valid_until=date(2026, 12, 31)), row(valid_from=date(2027, 1, 1))]
+    assert lint(parted, NOW) == ()
+
+
+def test_the_shipped_chat_prices_agree_with_the_package() -> None:
+    pytest.importorskip("genai_prices")
+    for day in (NOW, date(2027, 6, 1)):
+        assert disagreements(overlay(), day) == ()
+    wrong = PriceRow("gpt-5-mini", "chat", "USD/M tokens", "s", NOW, "package", input=9.0, output=10.0)
+    assert [w.key for w in disagreements([wrong], NOW)] == ["disagrees"]
 
 
 def test_a_broken_file_names_every_bad_row(tmp_path: Path) -> None:

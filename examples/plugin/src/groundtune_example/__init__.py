@@ -1,0 +1,1 @@
+"""An example of a groundtune plugin: one of each kind."""

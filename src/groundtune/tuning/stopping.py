@@ -1,0 +1,112 @@
+"""When to stop and which checkpoint to keep: by the task's own score on examples that are not trained on.
+
+The loss on held-out examples can rise while answers get better (Zhou et al., LIMA, arXiv 2305.11206), so it only
+breaks ties. What decides is computed from the log that a checkpoint carries, so that a resumed run stops where an
+uninterrupted one would.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from groundtune.config import TuningSection
+from groundtune.tuning.rows import Row, decode
+from groundtune.tuning.scoring import Scoring
+from groundtune.tuning.split import split_examples
+from groundtune.types import Example
+
+FEWEST = 100  # below it every example is trained on
+MOST = 40  # enough to choose a checkpoint by; each one costs an answer at every look
+LOOKS = 8  # at most so many looks in a run
+KEY = "eval_choice"
+_TIE = 1e-4  # a smaller loss counts for less than any difference of scores that matters
+_ROOM = 16  # tokens that an answer may be longer than the longest right one
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What is trained on and what chooses the checkpoint (may be empty)."""
+
+    train: tuple[Example, ...]
+    checked: tuple[Example, ...]
+
+
+def divide(examples: Sequence[Example], settings: TuningSection, given: Sequence[Example] = ()) -> Parts:
+    """``tuning.validation`` of the examples, at most 40, whole documents at a time, when there are 100 or more;
+    ``given`` ones instead when there are any.
+    """
+    if given:
+        return Parts(tuple(examples), tuple(given))
+    if settings.validation <= 0 or len(examples) < FEWEST:
+        return Parts(tuple(examples), ())
+    share = min(settings.validation, MOST / len(examples))
+    split = split_examples(examples, share, settings.seed)
+    if not 0 < len(split.held_out) <= 2 * share * len(examples):  # one document holds too much
+        return Parts(tuple(examples), ())
+    return Parts(split.train, split.held_out)
+
+
+def looks_every(steps: int, per_pass: int) -> int:
+    """Steps between two looks: once per pass, and less often where that were more than ``LOOKS``."""
+    return max(1, per_pass, -(-steps // LOOKS))
+
+
+def choice(score: float, loss: float) -> float:
+    """What is maximised: the score, ties broken by the loss."""
+    return score - _TIE * min(loss, 100.0) / 100.0
+
+
+def should_stop(history: Sequence[Mapping[str, Any]], patience: int) -> bool:
+    """True when the last ``patience`` looks in a trainer's log brought nothing better than an earlier one."""
+    looks = [float(entry[KEY]) for entry in history if KEY in entry]
+    return len(looks) > patience and max(looks[-patience:]) <= max(looks[:-patience])
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Has a model answer held-out examples and scores what it wrote."""
+
+    examples: tuple[Example, ...]
+    rows: tuple[Row, ...]
+    scoring: Scoring
+    ends: tuple[int, ...]
+    batch: int = 16
+
+    def scores(self, model: Any, tokenizer: Any) -> list[float]:  # noqa: ANN401
+        """A score in [0, 1] per example, in their order."""
+        texts = write(model, tokenizer, self.rows, self.ends, self.batch)
+        return [self.scoring.score(example.target, text) for example, text in zip(self.examples, texts, strict=True)]
+
+
+def write(
+    model: Any,  # noqa: ANN401
+    tokenizer: Any,  # noqa: ANN401
+    rows: Sequence[Row],
+    ends: Sequence[int],
+    batch: int = 16,
+) -> list[str]:
+    """Greedy answers to the prompts of ``rows``, prompts of like length together, filled up on the left."""
+    import torch
+
+    texts = [""] * len(rows)
+    order = sorted(range(len(rows)), key=lambda index: len(rows[index].input_ids) - rows[index].trained)
+    filler = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else ends[0]
+    most = max(row.trained for row in rows) + _ROOM
+    device = next(model.parameters()).device
+    for start in range(0, len(order), batch):
+        part = order[start : start + batch]
+        prompts = [rows[index].input_ids[: -rows[index].trained] for index in part]
+        width = max(map(len, prompts))
+        ids = torch.tensor([[filler] * (width - len(p)) + list(p) for p in prompts], device=device)
+        mask = torch.tensor([[0] * (width - len(p)) + [1] * len(p) for p in prompts], device=device)
+        with torch.no_grad():
+            wrote = model.generate(
+                input_ids=ids, attention_mask=mask, max_new_tokens=most, do_sample=False,
+                eos_token_id=list(ends), pad_token_id=filler,
+            )  # fmt: skip
+        for index, answer in zip(part, wrote[:, width:].tolist(), strict=True):
+            stop = next((place for place, token in enumerate(answer) if token in ends), len(answer))
+            texts[index] = decode(tokenizer, answer[:stop])
+    return texts

@@ -1,0 +1,79 @@
+"""The folder of a training that is under way: whose it is, how its steps are computed, its last whole checkpoint; and
+which of several processes this one is.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+from groundtune.errors import TrainingError
+from groundtune.files import write_whole
+from groundtune.tuning.memory import Estimate, Way
+
+_WAY = "way.json"
+_PATIENCE = 300.0  # seconds that the other processes wait for the first one
+
+
+def last_checkpoint(work: Path) -> str | None:
+    """The newest checkpoint that was written completely (``trainer_state.json`` is written last)."""
+    found = [path for path in work.glob("checkpoint-*") if path.name.rpartition("-")[2].isdigit()]
+    for path in sorted(found, key=lambda path: -int(path.name.rpartition("-")[2])):
+        try:
+            json.loads((path / "trainer_state.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            shutil.rmtree(path, ignore_errors=True)
+            continue
+        return str(path)
+    return None
+
+
+def kept_way(folder: Path, digest: str) -> Way | None:
+    """How an interrupted run of the same training computes its steps; None when there is none."""
+    work = folder / "checkpoints"
+    try:
+        if (work / "digest").read_text(encoding="utf-8") != digest:
+            return None
+        table = json.loads((work / _WAY).read_text(encoding="utf-8"))
+        return Way(**{**table, "estimate": Estimate(**table["estimate"])})
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def keep_way(work: Path, way: Way) -> None:
+    """Write down how the steps are computed, so that a resumed run computes them alike."""
+    write_whole(work / _WAY, json.dumps(asdict(way)))
+
+
+def open_workspace(folder: Path, digest: str) -> Path:
+    """``folder/checkpoints`` for this digest; what another run left in ``folder`` is removed first. Of several processes
+    the first one does it and the others wait.
+    """
+    work = folder / "checkpoints"
+    note = work / "digest"
+    if first_process():
+        if not (note.is_file() and note.read_text(encoding="utf-8") == digest):
+            shutil.rmtree(folder, ignore_errors=True)
+            work.mkdir(parents=True)
+            write_whole(note, digest)
+        return work
+    until = time.monotonic() + _PATIENCE
+    while not (note.is_file() and note.read_text(encoding="utf-8") == digest):
+        if time.monotonic() > until:
+            raise TrainingError("tuning.first_process", seconds=round(_PATIENCE))
+        time.sleep(0.1)
+    return work
+
+
+def processes() -> int:
+    """How many processes train together (``accelerate launch`` says so)."""
+    return max(1, int(os.environ.get("WORLD_SIZE", "1") or 1))
+
+
+def first_process() -> bool:
+    """Whether this is the process that writes files and talks; always so when there is only one."""
+    return os.environ.get("RANK", "0") in ("", "0")

@@ -1,0 +1,1 @@
+"""Servers on this computer that stand in for hosted services: they check every request as the service documents it."""
