@@ -19,14 +19,14 @@ $(BIN)/.demo: pyproject.toml
 	@touch $@
 
 $(BIN)/.dev: $(BIN)/.demo
-	$(BIN)/pip install --quiet --disable-pip-version-check -e ".[tune,serve,openai,gemini,docs,hosted,export,llama,langchain,llamaindex,pgvector,lancedb,qdrant,dev]"
+	$(BIN)/pip install --quiet --disable-pip-version-check -e ".[tune,serve,openai,gemini,docs,hosted,export,llama,langchain,llamaindex,pgvector,lancedb,qdrant,weaviate,pinecone,anthropic,rerank,dev]"
 	@touch $@
 
 demo: $(BIN)/.demo
 	$(BIN)/groundtune demo --folder out/demo-$(LANG_DEMO) --lang $(LANG_DEMO)
 
 lint: $(BIN)/.dev
-	$(BIN)/ruff check src tests recipes benchmarks
+	$(BIN)/ruff check src tests recipes benchmarks cases examples
 	$(BIN)/ruff format --check src tests
 	$(BIN)/mypy
 

@@ -202,18 +202,15 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
     lines: list[Line] = []
+    table = {"date": datetime.now(UTC).date().isoformat(), "runs": given.runs}
     for line in scenarios(given.runs):
         lines.append(line)
         mark = "met " if line.met else "MISSED"
         shown = f"{line.rate:6.3f} [{line.low:.3f}, {line.high:.3f}] {line.wanted:8} {line.name}"
         print(f"{mark:6} {shown} (mean items {line.mean_items:.0f}, {line.seconds:.0f} s)", flush=True)
-    if given.out:
-        table = {
-            "date": datetime.now(UTC).date().isoformat(),
-            "runs": given.runs,
-            "lines": [asdict(line) for line in lines],
-        }
-        given.out.write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
+        if given.out:
+            whole = {**table, "lines": [asdict(each) for each in lines]}
+            given.out.write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
     raise SystemExit(not all(line.met for line in lines))
 
 

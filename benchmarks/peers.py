@@ -270,12 +270,14 @@ class LlamaIndex:
         self.delete(name, words=False)
         new = self._nodes([(name, text)])
         self.index.insert_nodes(new)
+        self.near = self.index.as_retriever(similarity_top_k=10)  # one made earlier does not see new nodes
         self.nodes += new
         self.retriever = self._words()
 
     def delete(self, name: str, words: bool = True) -> None:
         if any(node.ref_doc_id == name for node in self.nodes):
-            self.index.delete_ref_doc(name)
+            # without this its document store still names the deleted nodes, and the next deletion raises KeyError
+            self.index.delete_ref_doc(name, delete_from_docstore=True)
             self.nodes = [node for node in self.nodes if node.ref_doc_id != name]
             if words:
                 self.retriever = self._words()

@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,7 @@ class Row:
     tokens_per_cpu_s: float
     peak_mib: int
     loss: float
+    held_out_loss: float
     score: float
     held_out: int
 
@@ -131,6 +133,19 @@ def trl(train: list[Any], passes: int, clock: Clock, *, fast: bool) -> tuple[Any
         return trainer.model, sum(losses[-4:]) / len(losses[-4:]), peak
 
 
+def held_out_loss(model: Any, rows: Sequence[Any]) -> float:
+    """Mean over the trained tokens, each row alone."""
+    import torch
+
+    total = 0.0
+    for row in rows:
+        ids, wanted = torch.tensor([row.input_ids]), torch.tensor(row.labels)
+        with torch.no_grad():
+            logits = model(input_ids=ids, use_cache=False).logits[0].float()
+        total += float(torch.nn.functional.cross_entropy(logits[:-1], wanted[1:], ignore_index=-100, reduction="sum"))
+    return total / sum(row.trained for row in rows)
+
+
 def run(side: str, data: Path, count: int, passes: int, held_out: int) -> Row:
     import torch
 
@@ -156,7 +171,7 @@ def run(side: str, data: Path, count: int, passes: int, held_out: int) -> Row:
     return Row(
         side, peers.version("groundtune" if side == "groundtune" else "trl"), len(train), clock.steps, tokens,
         round(clock.first[0] - STARTED, 1), round(cpu, 2), round(wall, 2), round(tokens * part / cpu, 1), peak // 1024,
-        round(loss, 4), round(sum(scores) / len(scores), 4), len(dev),
+        round(loss, 4), round(held_out_loss(model, asked), 4), round(sum(scores) / len(scores), 4), len(dev),
     )  # fmt: skip
 
 
@@ -185,7 +200,7 @@ def main() -> int:
         row = Row(**json.loads(done.stdout.strip().splitlines()[-1]))
         rows.append(row)
         print(f"{row.side:12}{row.tokens_per_cpu_s:9.1f} tokens/cpu s  first step {row.first_step_s:6.1f} s  "
-              f"peak {row.peak_mib} MiB  loss {row.loss:.3f}  score {row.score:.3f} (n={row.held_out})", flush=True)  # fmt: skip
+              f"peak {row.peak_mib} MiB  held-out loss {row.held_out_loss:.3f}  score {row.score:.3f} (n={row.held_out})", flush=True)  # fmt: skip
     own = next((row for row in rows if row.side == "groundtune"), None)
     ratios = {
         row.side: round(own.tokens_per_cpu_s / row.tokens_per_cpu_s, 2)

@@ -41,6 +41,12 @@ SENTENCE = {
     "zh-Hant": ("請引用回答問題的那一句。", "請抄出含有答案的整句話。"),
     "ja": ("質問に答える一文を引用してください。", "答えを含む文をそのまま書いてください。"),
 }
+PLAIN = {  # the default instruction of the approaches
+    "en": "Answer the question briefly. When numbered passages come before it, use only what they say; when they do not answer it, say that you do not know.",
+    "zh-Hant": "請簡短回答問題。若問題前附有編號段落，只能依據段落內容作答；段落沒有答案時，請說不知道。",
+    "ja": "質問に簡潔に答えてください。質問の前に番号付きの文章がある場合は、その内容だけを根拠にし、答えが書かれていなければ「わかりません」と答えてください。",
+}
+PLAIN_REFUSAL = {lang: texts[0] for lang, texts in REFUSAL.items()}
 LINES = {
     "en": (("Result", "From"), ("Answer", "Document"), ("Reply", "Title")),
     "zh-Hant": (("答案", "文件"), ("結果", "來源"), ("回覆", "標題")),
@@ -160,7 +166,7 @@ class Tasks:
         lang = rng.choices(LANGUAGES, (0.36, 0.32, 0.32))[0]
         task = rng.choices(
             (self.text, self.reading, self.cloze, self.lookup, self.shaping, self.turns, self.echo, self.extract),
-            (0.02, 0.14, 0.06, 0.16, 0.08, 0.02, 0.48, 0.04) if early else (0.04, 0.56, 0.09, 0.07, 0.04, 0.07, 0.03, 0.10),
+            (0.02, 0.14, 0.06, 0.16, 0.08, 0.02, 0.48, 0.04) if early else (0.02, 0.54, 0.14, 0.06, 0.04, 0.05, 0.02, 0.13),
         )[0]
         return task(lang, rng)
 
@@ -236,8 +242,8 @@ class Tasks:
         """
         count = rng.choice((0, 0, 1, 1, 2, 3))
         chance = rng.random()
-        mark_gold = answerable and chance < 0.3
-        mark_other = 0.3 <= chance < 0.36 if answerable else chance < 0.3
+        mark_gold = answerable and chance < 0.75
+        mark_other = 0.75 <= chance < 0.8 if answerable else chance < 0.3
         shown: list[tuple[Shown, bool]] = []
         if answerable:
             sentence = fact.sentence
@@ -267,6 +273,8 @@ class Tasks:
         return [s for s, _ in shown], next((i for i, (_, gold) in enumerate(shown) if gold), -1)
 
     def answer_from(self, fact: Fact, lang: str, rng: random.Random) -> list[Piece]:
+        if rng.random() < 0.7:
+            return self.quoted(fact, lang, rng)
         answerable = rng.random() > 0.14
         passages, gold = self.passages(fact, lang, rng, answerable)
         if rng.random() < 0.03:
@@ -274,6 +282,35 @@ class Tasks:
         form = Form(lang, rng)
         system = form.instruction if form.kind != "short" or rng.random() < 0.6 else None
         return chat(system, render(fact.question, passages), form.write(fact, gold))
+
+    def quoted(self, fact: Fact, lang: str, rng: random.Random) -> list[Piece]:
+        """No mark, no form asked for: the sentence that answers is quoted. Always answerable: a refusal that is the same in every tenth row wins against a choice between five sentences, and nothing else is said any more."""
+        passages, gold = self.context(fact, lang, rng, True)
+        system = rng.choice((*SENTENCE[lang], PLAIN[lang], PLAIN[lang], None))
+        target = fact.sentence.strip() if gold >= 0 else PLAIN_REFUSAL[lang]
+        return chat(system, render(fact.question, passages), target)
+
+    def context(self, fact: Fact, lang: str, rng: random.Random, answerable: bool) -> tuple[list[Shown], int]:
+        """The paragraph, or a part of it around the gold sentence (left out when not answerable), and other passages."""
+        joint = " " if lang == "en" else ""
+        most = rng.choice((0, 1, 2, 3, 5, 8))
+        before, after = fact.before or (), fact.after or ()
+        if not before and not after and fact.around:
+            cut = rng.randrange(len(fact.around) + 1)
+            before, after = fact.around[:cut], fact.around[cut:]
+        back = rng.randrange(most + 1)
+        limit = 800 if lang == "en" else 330
+        head, tail = list(before[len(before) - min(back, len(before)) :]), list(after[: most - back])
+        middle = [fact.sentence] if answerable else []
+        while sum(map(len, head + middle + tail)) > limit and (head or tail):
+            (head.pop(0) if head and (not tail or rng.random() < 0.5) else tail.pop())
+        text = joint.join(s.strip() for s in head + middle + tail)
+        shown = [(Shown(label(fact.title, fact.heading), text), answerable)] if text else []
+        for _ in range(rng.choice((0, 0, 1, 2)) if shown else 1):
+            other = self.fact(lang, rng) if rng.random() < 0.7 else self.gap(lang, rng)
+            shown.append((Shown(label(other.title, other.heading), other.sentence), False))
+        rng.shuffle(shown)
+        return [s for s, _ in shown], next((i for i, (_, gold) in enumerate(shown) if gold), -1)
 
     def turns(self, lang: str, rng: random.Random) -> list[Piece]:
         """Few-shot: the same form in every turn, passages sometimes, the system prompt half of the time."""

@@ -283,11 +283,17 @@ class Project:
         return Decision(run, report, cost, verdict)
 
     def approach(self, name: str) -> Approach:
-        """One approach, ready to answer: with the promoted adapter (``groundtune adapters promote``), else with what was
-        trained by ``compare`` or ``tune`` for the same data.
+        """One approach (or row of a comparison, ``rag @ model``), ready to answer: with the promoted adapter (``groundtune
+        adapters promote``), else with what was trained by ``compare`` or ``tune`` for the same data.
         """
+        from groundtune.measure.contrasts import AT
         from groundtune.measure.needs import needs_of
 
+        row, _, model = name.partition(AT)
+        if model:  # a row of a further model, as a comparison names it
+            other = self.with_model(model)
+            other.__dict__["kb"] = self.kb
+            return other.approach(row)
         path = self.config.path(self.config.project.examples)
         # without an instruction in the settings the examples hold the system prompt
         wants = needs_of(name).examples or (path.is_file() and not self.config.format.instruction.strip())

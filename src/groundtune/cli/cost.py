@@ -36,7 +36,7 @@ def _flags(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @verb("cost")
-@option("--price", "pairs", multiple=True, metavar="KEY=DOLLARS")
+@option("--price", "pairs", multiple=True, metavar="KEY=DOLLARS", help_key="cli.cost.price")
 @option("--lint-prices", is_flag=True)
 @_flags
 def command(

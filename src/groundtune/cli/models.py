@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from groundtune.cli.context import State, columns
-from groundtune.cli.options import verb
+from groundtune.cli.options import option, verb
+from groundtune.cli.pace import Pace
+from groundtune.errors import SpecError
 from groundtune.messages import say
 from groundtune.models.catalogue import ModelInfo, list_models
 from groundtune.models.suggest import Suggestion, suggest, this_machine
 
 
 @verb("models")
-def command(state: State) -> None:
-    """Nothing is downloaded and no key is shown."""
+@option("--pull", metavar="ollama:NAME")
+def command(state: State, pull: str | None) -> None:
+    """Without ``--pull`` nothing is downloaded; no key is ever shown."""
+    if pull is not None:
+        _pull(state, pull)
+        return
     found = list_models()
     chosen = suggest(found, this_machine())
     heads = tuple(
@@ -19,6 +25,22 @@ def command(state: State) -> None:
     )
     table = columns(heads, [_row(model) for model in found])
     state.emit({"models": found, "suggestion": chosen}, f"{table}\n\n{_advice(chosen)}")
+
+
+def _pull(state: State, spec: str) -> None:
+    """Raises ``SpecError`` for anything but ``ollama:NAME``, ``ModelUnreachable`` for what Ollama cannot do."""
+    from groundtune.models import ollama_pull
+
+    provider, _, name = spec.partition(":")
+    if provider != "ollama":
+        raise SpecError("models.pull_ollama_only", spec=spec)
+    pace = Pace()
+
+    def tell(progress: ollama_pull.PullProgress) -> None:
+        pace(progress.done // 10**6, progress.total // 10**6, f"MB {progress.status}")
+
+    ollama_pull.pull(name, on_progress=tell)
+    state.emit({"pulled": spec}, say("cli.models.pulled", spec=spec))
 
 
 def _row(model: ModelInfo) -> tuple[str, ...]:

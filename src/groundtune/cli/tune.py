@@ -27,6 +27,13 @@ class _Talk:
     def __init__(self, state: State) -> None:
         self._state = state
         self._last = 0.0
+        self._open = False  # a line on a terminal that has no end yet
+
+    def close(self) -> None:
+        """End the line of a training that stopped early."""
+        if self._open:
+            self._open = False
+            self._state.talk("")
 
     def __call__(self, progress: Progress) -> None:
         key = "progress" if progress.score is None else "progress_score"
@@ -37,6 +44,7 @@ class _Talk:
         if sys.stderr.isatty():
             sys.stderr.write(f"\r{line}\x1b[K" + ("\n" if ended else ""))
             sys.stderr.flush()
+            self._open = not ended
         elif ended or time.monotonic() - self._last >= _EVERY:
             self._last = time.monotonic()
             self._state.talk(line)
@@ -93,11 +101,16 @@ def _look(state: State, project: Project, with_context: bool) -> None:
 
 def _train(state: State, project: Project, with_context: bool, **found: object) -> None:
     from groundtune.cli.preflight import describe
+    from groundtune.tuning.workspace import first_process
 
     def announce(report: Preflight) -> None:
         state.talk(describe(report, colour=sys.stderr.isatty()))
 
-    adapter = project.tune(with_context, progress=_Talk(state), announce=announce)
+    talk = _Talk(state)
+    adapter = project.tune(with_context, progress=talk, announce=announce)
+    talk.close()
+    if not first_process():  # of several that train together, one speaks
+        return
     name = re.split(r"[\\/]", adapter.path)[-1]
     state.emit(
         {"name": name, "adapter": adapter, **found},

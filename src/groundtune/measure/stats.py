@@ -23,7 +23,7 @@ SMALL = 100  # below this many binary items a percentile bootstrap covers too li
 Z = float(sps.norm.ppf(0.975))
 _POWER = float(sps.norm.ppf(0.8))
 _EXACT_FLIPS = 12
-EXACT = 1.1  # exact McNemar wants so many times the items of the formula (power computed at 50 to 300 items)
+EXACT = 1.15  # exact McNemar wants so many times the items of the formula (power computed at 50 to 300 items)
 ASSUMED_CORRELATION = 0.2  # within a document, where the scores cannot tell; on the safe side
 
 Array = NDArray[np.float64]

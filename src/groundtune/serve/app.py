@@ -1,7 +1,7 @@
 """The HTTP service: OpenAI-compatible chat completions, the documents behind the citations, a web page, feedback.
 
 ``POST /v1/chat/completions`` · ``GET /v1/models`` · ``POST /v1/feedback`` · ``GET /documents/{id}`` · ``GET /healthz`` ·
-``GET /``. With a token everything but the page and ``/healthz`` asks for ``Authorization: Bearer``.
+``GET /`` · ``GET /advise``. With a token everything but the pages and ``/healthz`` asks for ``Authorization: Bearer``.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
+from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from groundtune.errors import DataError, GroundtuneError, ModelError
 from groundtune.messages import LANGUAGES, catalogue, language, say
-from groundtune.serve import feedback, live, openai
+from groundtune.serve import advice, feedback, live, openai
 from groundtune.serve.service import Service
 from groundtune.types import Answer, Question
 
@@ -50,6 +50,7 @@ def create_app(
         Route("/app.js", desk.asset),
         Route("/style.css", desk.asset),
         Route("/strings.json", desk.strings),
+        Route("/advise", desk.advise),
         Route("/healthz", desk.health),
         Route("/v1/models", guarded(desk.models)),
         Route("/v1/chat/completions", guarded(desk.chat), methods=["POST"]),
@@ -153,6 +154,10 @@ class _Desk:
 
     async def page(self, request: Request) -> Response:
         return FileResponse(_WEB / "index.html", media_type="text/html; charset=utf-8", headers=_HEADERS)
+
+    async def advise(self, request: Request) -> Response:
+        text, status = await run_in_threadpool(advice.page, dict(request.query_params), self.language)
+        return HTMLResponse(text, status, headers=_HEADERS)
 
     async def asset(self, request: Request) -> Response:
         return FileResponse(_WEB / request.url.path.removeprefix("/"), headers=_HEADERS)

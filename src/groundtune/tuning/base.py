@@ -58,5 +58,6 @@ def training_digest(
     examples: Sequence[Example], base: str, settings: TuningSection, held_out: Sequence[Example] = ()
 ) -> str:
     """Fingerprint of everything that decides the trained weights: equal digest, equal adapter."""
-    parts = [data_digest(examples), data_digest(held_out), base_digest(base_path(base)), asdict(settings)]
+    chosen = {key: value for key, value in asdict(settings).items() if key != "memory_gb"}  # where, not what
+    parts = [data_digest(examples), data_digest(held_out), base_digest(base_path(base)), chosen]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]

@@ -134,6 +134,9 @@ class LoraTrainer:
         built = rows.build_rows(parts.train, tokenizer, limit)
         checked = rows.build_rows(parts.checked, tokenizer, limit)
         shape = memory.shape_of(base)
+        allowed = settings.memory_gb * memory.GIB
+        if kept is not None and 0 < allowed * memory.ROOM < kept.estimate.total:
+            kept = None  # it ran out of memory, and whoever starts it again has said so
         way = kept or memory.choose(
             shape, settings, built, half=wants_half(settings), threads=memory.default_threads(shape),
             free=self.free if self.free is not None else memory.free_memory(settings), processes=processes(),

@@ -210,7 +210,9 @@ def _trainer_class(judge: Judge | None) -> Any:  # noqa: ANN401
             training, used = model.training, packing.attention_of(base)
             model.eval()
             try:
-                with self.compute_loss_context_manager():  # bfloat16 base, float32 adapter
+                device = next(model.parameters()).device.type
+                # bfloat16 base, float32 adapter
+                with torch.autocast(device, dtype=torch.bfloat16, enabled=_half(base)):
                     loss = self._held_out_loss(judge.rows)
                     packing.use_attention(base, packing.PLAIN)
                     scores = judge.scores(model, self.processing_class)

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import date
 from typing import Any
 
-from groundtune.config import Config
+from groundtune.config import Config, CostSection
 from groundtune.errors import ConfigError
 from groundtune.messages import say
 from groundtune.verdict.cost import CostReport, cost_table, inputs_from
@@ -76,7 +76,12 @@ class Interview:
             wants_to_train_knowledge=need.train_knowledge,
         )
         blank = cls()
-        return replace(given, origins={n: "toml" for n in ANSWERS if getattr(given, n) != getattr(blank, n)})
+        stated = {n: "toml" for n in ANSWERS if getattr(given, n) != getattr(blank, n)}
+        if money.updates_per_month != CostSection().updates_per_month:
+            stated["update_frequency"] = "toml"
+        if examples_count:
+            stated["examples_count"] = "data"
+        return replace(given, origins=stated)
 
     def with_signals(self, signals: Sequence[Signal]) -> Interview:
         """What the data says, where groundtune.toml does not say otherwise."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from groundtune.config import CONSTRAINED
 from groundtune.measure import stats
 from groundtune.measure.contrasts import AT
 from groundtune.measure.results import Report
@@ -194,6 +195,8 @@ def next_steps(
             steps.append(
                 sentence("step.settle", needed=needed, rivals=tuple(dict.fromkeys((*choice.open, *choice.unsettled))))
             )
+    if coarse := _coarse(case, choice.pick):
+        steps.append(coarse)
     target = case.config.requirements.target
     if target > 0 and not choice.by_target:
         best = max((case.level(name).value or 0.0 for name in case.eligible), default=0.0)
@@ -212,6 +215,17 @@ def next_steps(
     return tuple(steps)
 
 
+def _coarse(case: Case, pick: str | None) -> Sentence | None:
+    """How little these items can show, where that is less than what matters."""
+    seen = [g.contrast for n in case.eligible if n != pick and (g := case.table.get((pick or "", n)))]
+    sizes = [c.detectable if c.detectable is not None else 1.0 for c in seen]
+    if not sizes or max(sizes) <= case.margin:
+        return None
+    return sentence(
+        "step.coarse", n=seen[0].n, points=min(sizes) * 100, most=max(sizes) * 100, margin=case.margin * 100
+    )
+
+
 def _lever_steps(case: Case, found: tuple[Lever, ...], name: str) -> list[Sentence]:
     """What can still pay, widest first; then, where it was measured, what cannot."""
     small = [lever for lever in found if lever.measured and lever.high < case.margin]
@@ -219,7 +233,8 @@ def _lever_steps(case: Case, found: tuple[Lever, ...], name: str) -> list[Senten
     for lever in [lever for lever in found if lever not in small][:3]:
         kind = "ceiling" if lever.measured else "lever"
         numbers = {"share": lever.share * 100, "low": lever.low * 100, "high": lever.high * 100, "n": lever.n}
-        steps.append(sentence(f"step.{kind}_{lever.name}", ceiling=lever.ceiling * 100, name=name, **numbers))
+        guided = "_guided" if (kind, lever.name) == ("ceiling", "format") and CONSTRAINED in name else ""
+        steps.append(sentence(f"step.{kind}_{lever.name}{guided}", ceiling=lever.ceiling * 100, name=name, **numbers))
     if small:
         kinds = tuple(sentence(f"lever.{lever.name}") for lever in small)
         most = max(lever.high for lever in small) * 100

@@ -169,3 +169,25 @@ def test_a_dry_run_asks_nothing_and_counts_what_the_run_then_asks(config):
     assert (again.calls, again.kept) == (0, rows["prompt"].calls)
     assert forecast(config, approaches=["prompt"], refresh=True)[0].calls == rows["prompt"].calls
     assert "120" in forecast(changed(config, "compare", window=120), approaches=["long-context"])[0].skipped
+
+
+def test_a_server_that_asks_to_slow_down_costs_no_answer(config, monkeypatch):
+    pytest.importorskip("openai")
+    monkeypatch.setattr("groundtune.models.http.FIRST_WAIT", 0.001)
+    refused = set()
+
+    def reply(seen):
+        asked = seen.body["messages"][-1]["content"]
+        if asked not in refused:  # every question is refused once
+            refused.add(asked)
+            return Reply({"error": {"message": "slow down"}}, status=429, headers={"retry-after-ms": "5"})
+        message = {"role": "assistant", "content": '{"answer": "25 days", "source": "Leave policy"}'}
+        usage = {"prompt_tokens": 9, "completion_tokens": 4, "total_tokens": 13}
+        return Reply({"id": "x", "object": "chat.completion", "created": 1, "model": "m", "usage": usage,
+                      "choices": [{"index": 0, "finish_reason": "stop", "message": message}]})  # fmt: skip
+
+    with LocalServer(reply) as server:
+        report = compare(config, approaches=["prompt"], models=[f"openai:m@{server.url}/v1"], workers=8)
+    row = report.approach("prompt")
+    assert len(refused) == len(row.items) and row.errors == 0 and row.missing == 0
+    assert row.metrics["success"].n == 7 and row.metrics["success"].value == pytest.approx(1 / 7)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree
@@ -8,7 +9,7 @@ from xml.etree import ElementTree
 import pytest
 import report_sample as sample
 
-from groundtune.measure.results import Report
+from groundtune.measure.results import Ceiling, MoreQuestions, Report
 from groundtune.report.html import render, write_html
 from groundtune.report.markdown import to_markdown
 from groundtune.report.markup import Column, esc, join, table, tag
@@ -192,3 +193,47 @@ def test_markup_escapes_unless_it_is_markup() -> None:
     assert tag("p", tag("b", "x"), css='a"b', hidden=True, id=None) == '<p class="a&quot;b" hidden><b>x</b></p>'
     assert join(["<", tag("i", ">")]) == "&lt;<i>&gt;</i>" and esc(esc("&")) == "&amp;"
     assert 'aria-label="&lt;"' in table("<", [Column("a")], [["b"]])
+
+
+def with_rows(lang: str) -> Report:
+    """The sample with a schema-guided row, a further model, a brought one, ceilings and what more questions would bring."""
+    report = sample.make_report(lang)
+    rag = report.approach("rag")
+    assert rag is not None
+    names = ("rag+constrained", "rag @ ollama:qwen3", "url:http://localhost:9/v1")
+    ceilings = tuple(
+        Ceiling(name, lever, 0.12, 0.05, 0.2, 120, 0.4)
+        for name in ("rag+finetune", "rag")
+        for lever in ("retrieval", "format", "abstention", "reading", "closed_book")
+    )
+    more = MoreQuestions(50, "rag+finetune", 0.004, 0.002, 0.12, 54.0)
+    return replace(
+        report, approaches=(*report.approaches, *(replace(rag, name=n) for n in names)), ceilings=ceilings, more=more
+    )
+
+
+@pytest.mark.parametrize("lang", LANGS)
+def test_ceilings_further_rows_and_insights_are_on_the_page(lang: str) -> None:
+    report = with_rows(lang)
+    page = render(report, sample.make_verdict(report), sample.make_cost(report), lang)
+    assert 'id="fig-ceilings"' in page and Words.of(lang)("ceilings_legend") in page
+    for name in ("rag+constrained", "rag @ ollama:qwen3"):
+        assert Words.of(lang).approach(name) in page
+    assert "url:http://localhost:9/v1" in page and "54.00" in page
+    assert 'class="dot a-rag"' in page and 'class="dot a-own"' in page
+    assert not re.search(r"\{[a-z_]+[:}]", page.partition("</style>")[2])
+    assert set(re.findall(r'class="(?:dot|ring|band) (a-[^"]*)"', page)) <= {
+        "a-prompt", "a-few-shot", "a-rag", "a-finetune", "a-rag-finetune", "a-long-context", "a-own",
+    }  # fmt: skip
+
+
+def test_without_ceilings_the_page_says_how_to_measure_them() -> None:
+    report = sample.make_report("en")
+    page = render(report, sample.make_verdict(report), sample.make_cost(report), "en")
+    assert "counterfactual = true" in page and 'id="fig-ceilings"' not in page
+
+
+def test_sources_of_rules_are_in_the_language_of_the_page() -> None:
+    for lang, words in (("en", "is for it"), ("zh-TW", "支持"), ("ja", "は支持")):
+        report = sample.make_report(lang)
+        assert words in render(report, sample.make_verdict(report), sample.make_cost(report), lang)

@@ -186,3 +186,24 @@ def test_bfloat16_when_asked_for_trains_and_scores(tiny_base, tmp_path):
     adapter = trainer.train(toy(12), base=tiny_base, out=str(tmp_path / "a"))
     assert adapter.settings["half"] is True and adapter.settings["checked"] == 2
     assert {str(weight.dtype) for weight in weights(adapter.path).values()} == {"float32"}
+
+
+@pytest.mark.tune
+def test_a_run_that_was_given_less_memory_goes_on_in_smaller_pieces(tiny_base, tmp_path):
+    from test_lora import toy
+
+    from groundtune.tuning.base import training_digest
+    from groundtune.tuning.lora import LoraTrainer
+    from groundtune.tuning.workspace import keep_way, kept_way, open_workspace
+
+    settings = TuningSection(epochs=1)
+    roomy = LoraTrainer(settings).preflight(toy(), tiny_base).way
+    digest = training_digest(toy(), tiny_base, settings)
+    less = replace(settings, memory_gb=roomy.estimate.total / GIB)  # of which nine tenths are used
+    assert training_digest(toy(), tiny_base, less) == digest != training_digest(toy(), tiny_base, TuningSection())
+    keep_way(open_workspace(tmp_path, digest), roomy)
+    kept = kept_way(tmp_path, digest)
+    assert kept == roomy and kept_way(tmp_path, "other") is None
+    assert LoraTrainer(settings)._ready(toy(), tiny_base, kept).way is kept
+    with pytest.raises(TrainingError, match="even one row at a time"):
+        LoraTrainer(less)._ready(toy(), tiny_base, kept)

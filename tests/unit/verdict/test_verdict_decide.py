@@ -10,7 +10,7 @@ import pytest
 from verdict_reports import approach, five, report, share
 
 from groundtune.config import Config, CostSection, ModelsSection, RequirementsSection
-from groundtune.measure.results import Contrast, Report
+from groundtune.measure.results import Ceiling, Contrast, Report
 from groundtune.verdict.cost import CostReport, cost_table, inputs_from
 from groundtune.verdict.decide import decide
 from groundtune.verdict.outcome import Level, Standing, Verdict
@@ -250,3 +250,30 @@ def test_a_winner_that_is_mostly_wrong_is_not_sent_into_service() -> None:
         poor, "en"
     )
     assert "groundtune serve" in render_text(good, "en")
+
+
+def with_ceilings(name: str = "rag", **shares: float) -> Report:
+    n = 100
+    found = tuple(Ceiling(name, lever, x, max(0.0, x - 0.05), x + 0.05, n, 0.6) for lever, x in shares.items())
+    rag = approach(name, [1.0] * 60 + [0.0] * 40, labels=["ok"] * 60 + ["distractor"] * 40, retrieved=100)
+    return replace(report(approach("prompt", [0.0] * n), rag), ceilings=found)
+
+
+def test_measured_ceilings_take_the_place_of_labels_and_drive_the_path() -> None:
+    verdict = judge(with_ceilings(retrieval=0.04, format=0.2, reading=0.12, closed_book=0.5, abstention=0.0))
+    assert [(lever.name, lever.measured) for lever in verdict.levers] == [
+        ("format", True), ("reading", True), ("retrieval", True),
+    ]  # fmt: skip
+    assert verdict.levers[0].ceiling == pytest.approx(0.8)
+    steps = [s.key for s in verdict.next_steps]
+    assert steps.index("step.ceiling_format") < steps.index("step.ceiling_reading") < steps.index("step.not_worth")
+    assert "step.ceiling_retrieval" not in steps  # at most 9 points, below the 10 that matter
+    assert "better retrieval" in next(s for s in verdict.next_steps if s.key == "step.not_worth").text("en")
+    assert json.loads(verdict.to_json("ja"))["levers"][0]["measured"] is True
+    for lang in LANGUAGES:
+        assert "{" not in render_text(verdict, lang)
+
+
+def test_a_row_that_has_its_schema_is_not_told_to_try_one() -> None:
+    verdict = judge(with_ceilings("rag+constrained", format=0.2))
+    assert "step.ceiling_format_guided" in {s.key for s in verdict.next_steps}
