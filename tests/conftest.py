@@ -106,3 +106,13 @@ def _one_torch_thread() -> Iterator[None]:
     if torch is not None and hasattr(torch, "set_num_threads") and torch.get_num_threads() != 1:
         torch.set_num_threads(1)
     yield
+
+
+@pytest.fixture(autouse=True)
+def _no_language_left_behind() -> Iterator[None]:
+    """A command that a test runs in this process sets the language of the process."""
+    from groundtune import messages
+
+    token = messages._current.set("")
+    yield
+    messages._current.reset(token)
