@@ -186,8 +186,15 @@ def _retrieval(report: Report, words: Words) -> Html:
             [words.named("retrieval", kind), *(words.percent(report.retrieval.get(f"{kind}@{n}")) for n in depths)]
         )
     plain = {k: v for k, v in report.retrieval.items() if "@" not in k}
-    lines = [f"{words.colon(words.named('retrieval', k))}{_number(v)}" for k, v in plain.items()]
+    lines = [f"{words.colon(_retrieval_name(k, words))}{_number(v)}" for k, v in plain.items()]
     return join([table(words("nav.retrieval"), columns, rows) if rows else "", bullets(lines)])
+
+
+def _retrieval_name(key: str, words: Words) -> str:
+    """``document_shown[rag]`` is a share per approach; the other keys stand for themselves."""
+    kind, _, approach = key.partition("[")
+    name = words.named("retrieval", kind)
+    return f"{name} ({words.approach(approach.removesuffix(']'))})" if approach else name
 
 
 def _provenance(report: Report, verdict: Verdict | None, words: Words) -> list[Html]:

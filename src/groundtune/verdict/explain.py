@@ -221,9 +221,9 @@ def _coarse(case: Case, pick: str | None) -> Sentence | None:
     sizes = [c.detectable if c.detectable is not None else 1.0 for c in seen]
     if not sizes or max(sizes) <= case.margin:
         return None
-    return sentence(
-        "step.coarse", n=seen[0].n, points=min(sizes) * 100, most=max(sizes) * 100, margin=case.margin * 100
-    )
+    least, most = round(min(sizes) * 100), round(max(sizes) * 100)
+    span = f"{least}" if least == most else f"{least}–{most}"
+    return sentence("step.coarse", n=seen[0].n, points=span, margin=case.margin * 100)
 
 
 def _lever_steps(case: Case, found: tuple[Lever, ...], name: str) -> list[Sentence]:
