@@ -54,7 +54,7 @@ class ModelsSection:
 class RetrievalSection:
     """``k`` chunks are retrieved; ``context_sentences`` best sentences of them go to the model (0: whole chunks,
     up to ``context_tokens`` tokens). ``store`` is the spec of the store that searches; empty: the project's own folder.
-    ``retriever`` finds the passages instead of it.
+    ``retriever`` finds the passages instead of it. ``reranker`` orders what was found again.
     """
 
     k: int = 10
@@ -63,6 +63,7 @@ class RetrievalSection:
     chunk_characters: int = 1200
     store: str = ""
     retriever: str = ""
+    reranker: str = ""
 
 
 @dataclass(frozen=True)

@@ -121,6 +121,7 @@ class Project:
             chunk_characters=self.config.retrieval.chunk_characters,
             store=self.config.store,
             retriever=self.config.retrieval.retriever,
+            reranker=self.config.retrieval.reranker,
             progress=progress,
             background=progress is None,
         )

@@ -38,13 +38,14 @@ from groundtune.knowledge.space import Switch, Switching, complete, replaced
 from groundtune.knowledge.study import cut_all
 from groundtune.knowledge.sync import Progress, sync
 from groundtune.knowledge.verify import VerifyReport, verify
-from groundtune.ports import READER, Embedder, Filter, Model, Reader, Retriever
+from groundtune.ports import READER, Embedder, Filter, Model, Reader, Reranker, Retriever
 from groundtune.text.dates import iso_date
 from groundtune.text.inverted import Packed
 from groundtune.types import Answer, Chunk, Document, Fusion, Hit, Question, SyncReport, Unsupported
 
 DEFAULT_READER = "builtin:reader"
 _BATCH = 200
+RERANKED = 30  # passages that a reranker reads
 _SAMPLE = 400  # documents
 
 
@@ -60,6 +61,7 @@ class KnowledgeBase:
         self._preparer = preparer
         self._labels: tuple[str, ...] | None = None
         self._retriever: Retriever | None = None
+        self._reranker: Reranker | None = None
         self._switch: Switch | None = None
         self._past = PastIndex(store, folder, preparer, lambda place: registry.load("store", f"sqlite:{place}"))
 
@@ -72,6 +74,7 @@ class KnowledgeBase:
         chunk_characters: int = 1200,
         store: str = "",
         retriever: str = "",
+        reranker: str = "",
         progress: Progress | None = None,
         background: bool = False,
     ) -> KnowledgeBase:
@@ -81,6 +84,7 @@ class KnowledgeBase:
         ``store`` is the spec of the store that searches, e.g. ``pgvector:postgresql://host/db#handbook``; without one
         the folder does. Another one than before is filled first. ``retriever`` is the spec of one of yours that finds the
         passages instead, e.g. ``langchain:my_app:retriever``; documents, citations and rights stay here.
+        ``reranker`` is the spec of a cross-encoder that orders the best ``RERANKED`` passages again.
         ``background``: the vectors of another embedder are made in a thread while the old one answers (``switching``).
 
         Raises ``StoreError`` for a damaged or unwritable one, ``SpecError`` or ``MissingExtra`` for embedder or store.
@@ -91,6 +95,7 @@ class KnowledgeBase:
         base = cls(backing, Path(path), Preparer(chunk_characters, made))
         try:
             base._retriever = registry.load("retriever", retriever) if retriever else None
+            base._reranker = registry.load("reranker", reranker) if reranker else None
             base._follow_settings(progress, background and not outer)
         except BaseException:
             backing.close()
@@ -237,6 +242,13 @@ class KnowledgeBase:
 
     def search_many(self, queries: Sequence[str], k: int = 10, filter: Filter | None = None) -> list[list[Hit]]:
         """``search`` for several queries; they are embedded together."""
+        reranker = self._reranker
+        if reranker is None:
+            return self._found(queries, k, filter)
+        found = self._found(queries, max(k, RERANKED), filter)
+        return [reranker.rerank(query, hits)[:k] for query, hits in zip(queries, found, strict=True)]
+
+    def _found(self, queries: Sequence[str], k: int, filter: Filter | None) -> list[list[Hit]]:
         if self._labels is not None:
             filter = {**(filter or {}), READER: self._labels}
         if self._retriever is not None:

@@ -171,6 +171,7 @@ def open_index(config: Config) -> KnowledgeBase:
         chunk_characters=retrieval.chunk_characters,
         store=config.store,
         retriever=config.retrieval.retriever,
+        reranker=config.retrieval.reranker,
     )
 
 
