@@ -50,6 +50,10 @@ class Run:
         return self.folder / "report.html"
 
     @property
+    def markdown_path(self) -> Path:
+        return self.folder / "report.md"
+
+    @property
     def verdict_path(self) -> Path:
         return self.folder / "verdict.json"
 
@@ -266,11 +270,12 @@ class Project:
         return cost_table(inputs_from(self.config, report, overrides=overrides))
 
     def decide(self, report_path: str | Path | None = None) -> Decision:
-        """The verdict on a run (default: the latest), kept beside its report, and in report.html.
+        """The verdict on a run (default: the latest), kept beside its report, and in report.html and report.md.
 
         Raises ``DataError`` when there is no run or its report cannot be read.
         """
         from groundtune.report.html import write_html
+        from groundtune.report.markdown import to_document
         from groundtune.verdict.decide import decide as conclude
 
         run = Run(Path(report_path)) if report_path else self.latest()
@@ -281,6 +286,7 @@ class Project:
         verdict = conclude(report, cost, self.config.requirements, self.config)
         write_whole(run.verdict_path, verdict.to_json(language()) + "\n")
         write_html(report, verdict, cost, run.html_path, language())
+        write_whole(run.markdown_path, to_document(report, verdict, cost, language()))
         return Decision(run, report, cost, verdict)
 
     def approach(self, name: str) -> Approach:
@@ -379,6 +385,7 @@ class Project:
     def _keep(self, report: Report) -> None:
         from groundtune.measure.run import write_report_json
         from groundtune.report.html import write_html
+        from groundtune.report.markdown import to_document
 
         runs = self.config.state / "runs"
         stamp = "".join(c for c in report.created[:19] if c.isdigit() or c == "T")
@@ -388,6 +395,7 @@ class Project:
             folder = runs / f"{stamp}-{number}"
         run = Run(write_report_json(report, folder / "report.json"))
         write_html(report, None, None, run.html_path, language())
+        write_whole(run.markdown_path, to_document(report, lang=language()))
         write_whole(runs / LATEST, f"{folder.name}\n")
 
 

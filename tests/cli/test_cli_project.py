@@ -100,7 +100,7 @@ def test_compare_decide_status(groundtune: Cli, project: Path) -> None:
     assert result.exit_code == 0 and "プロンプト" in result.stdout and "report.html" in result.stderr
     runs = project / ".groundtune" / "runs"
     folder = runs / (runs / "latest").read_text().strip()
-    assert {path.name for path in folder.iterdir()} == {"report.json", "report.html"}
+    assert {path.name for path in folder.iterdir()} == {"report.json", "report.html", "report.md"}
     report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
     assert [a["name"] for a in report["approaches"]] == ["prompt", "rag"] and report["settings"]["corpus_tokens"] > 0
 

@@ -1,4 +1,4 @@
-"""The comparison as a Markdown table, for a README."""
+"""The comparison in Markdown: the table alone for a README, or ``report.md`` with the verdict around it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from groundtune.measure.results import Report
 from groundtune.report.columns import Cell, comparison
 from groundtune.report.words import Words
 from groundtune.verdict.cost import CostReport
+from groundtune.verdict.outcome import Verdict
+from groundtune.verdict.words import render_text
 
+_PLAIN = str.maketrans({"<": "&lt;", ">": "&gt;", "_": "\\_", "*": "\\*"})
 _SPECIAL = str.maketrans({"|": "\\|", "\n": " ", "<": "&lt;", ">": "&gt;", "*": "\\*", "_": "\\_", "`": "\\`"})
 
 
@@ -25,6 +28,21 @@ def to_markdown(report: Report, lang: str | None = None, cost: CostReport | None
     lines += ["", f"{words('sizes', **sizes)}{words('stop')}{made}".translate(_SPECIAL)]
     lines += [words("skipped", approach=title, reason=reason).translate(_SPECIAL) for title, reason in found.skipped]
     return "\n".join(lines) + "\n"
+
+
+def to_document(
+    report: Report, verdict: Verdict | None = None, cost: CostReport | None = None, lang: str | None = None
+) -> str:
+    """The verdict's headline, the table, then everything else that the verdict says, under headings."""
+    table = to_markdown(report, lang, cost)
+    if verdict is None:
+        return f"# {report.project}\n\n{table}"
+    headline, confidence, *rest = render_text(verdict, lang).splitlines()
+    lines, begins = [], False
+    for line in rest:  # an empty line stands in front of each heading
+        lines.append(f"## {line}\n" if begins else line.translate(_PLAIN))
+        begins = not line
+    return "\n".join([f"# {headline}", "", confidence.translate(_PLAIN), "", table.rstrip(), *lines, ""])
 
 
 def _cell(cell: Cell, key: str) -> str:

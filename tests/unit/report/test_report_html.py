@@ -11,7 +11,7 @@ import report_sample as sample
 
 from groundtune.measure.results import Ceiling, MoreQuestions, Report
 from groundtune.report.html import render, write_html
-from groundtune.report.markdown import to_markdown
+from groundtune.report.markdown import to_document, to_markdown
 from groundtune.report.markup import Column, esc, join, table, tag
 from groundtune.report.words import Words
 
@@ -183,9 +183,23 @@ def test_markdown_is_a_table_with_the_best_in_bold(lang: str) -> None:
     assert "Torch is missing." in lines[-1]
 
 
+@pytest.mark.parametrize("lang", LANGS)
+def test_the_markdown_document_says_the_verdict_first_and_all_of_it(lang: str) -> None:
+    report = sample.make_report(lang, 36)
+    verdict = sample.make_verdict(report)
+    lines = to_document(report, verdict, sample.make_cost(report), lang).splitlines()
+    assert lines[0] == f"# {verdict.headline.text(lang)}"
+    assert sum(line.startswith("|") for line in lines) == 2 + len(report.approaches)
+    headings = [line for line in lines if line.startswith("## ")]
+    assert len(headings) >= 4 and len(set(headings)) == len(headings)
+    assert sum(line.startswith(("- ", "1. ")) for line in lines) >= len(headings)
+    assert to_document(report, lang=lang).startswith(f"# {report.project}\n\n|")
+
+
 def test_markdown_escapes_names() -> None:
     report = sample.make_report("en", 36, evil=True)
     assert "<script" not in to_markdown(report, "en")
+    assert "<script" not in to_document(report, sample.make_verdict(report), lang="en")
 
 
 def test_markup_escapes_unless_it_is_markup() -> None:
