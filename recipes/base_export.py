@@ -29,7 +29,8 @@ from groundtune.text.prompts import Shown, render
 from groundtune.types import Message
 
 FOLDER = Path(__file__).parent.parent / "src" / "groundtune" / "builtin" / "base"
-FILES = ("config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
+COPIED = ("generation_config.json", "tokenizer.json", "tokenizer_config.json")
+FILES = (*COPIED, "config.json", "model.safetensors", "chat_template.jinja")
 
 
 def prompts(fact: Fact, lang: str, rng: random.Random) -> dict[str, tuple[str, list[Shown]]]:
@@ -55,19 +56,18 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(1)
     FOLDER.mkdir(parents=True, exist_ok=True)
-    for name in FILES:
-        if (args.model / name).exists():
-            shutil.copy(args.model / name, FOLDER / name)
+    for name in COPIED:
+        shutil.copy(args.model / name, FOLDER / name)
     weights = {n: t.bfloat16() for n, t in load_file(args.model / "model.safetensors").items()}
     save_file(weights, FOLDER / "model.safetensors", {"format": "pt"})
-    config = json.loads((FOLDER / "config.json").read_text()) | {"dtype": "bfloat16"}
+    config = json.loads((args.model / "config.json").read_text()) | {"dtype": "bfloat16"}
     (FOLDER / "config.json").write_text(json.dumps(config, indent=2) + "\n")
     (FOLDER / "chat_template.jinja").write_text(TEMPLATE, encoding="utf-8")
     log = [json.loads(line) for line in (args.model.parent / "log.jsonl").read_text().splitlines()]
     card = {
         "name": "builtin:base",
         "sha256": {n: hashlib.sha256((FOLDER / n).read_bytes()).hexdigest() for n in ("model.safetensors", "tokenizer.json")},
-        "bytes": sum((FOLDER / n).stat().st_size for n in FILES if (FOLDER / n).exists()),
+        "bytes": sum((FOLDER / n).stat().st_size for n in FILES),
         "training_tokens": args.tokens or log[-1]["tokens"],
         "training_minutes_one_core": args.minutes or log[-1]["minutes"],
         "languages": ["en", "zh-TW", "ja"],

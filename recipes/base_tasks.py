@@ -15,6 +15,7 @@ from pathlib import Path
 
 from corpus import LANGUAGES, Article, articles, paragraphs
 
+from groundtune.messages import say
 from groundtune.text.prompts import Shown, label, render
 from groundtune.text.sentences import sentence_spans
 
@@ -41,12 +42,7 @@ SENTENCE = {
     "zh-Hant": ("請引用回答問題的那一句。", "請抄出含有答案的整句話。"),
     "ja": ("質問に答える一文を引用してください。", "答えを含む文をそのまま書いてください。"),
 }
-PLAIN = {  # the default instruction of the approaches
-    "en": "Answer the question briefly. When numbered passages come before it, use only what they say; when they do not answer it, say that you do not know.",
-    "zh-Hant": "請簡短回答問題。若問題前附有編號段落，只能依據段落內容作答；段落沒有答案時，請說不知道。",
-    "ja": "質問に簡潔に答えてください。質問の前に番号付きの文章がある場合は、その内容だけを根拠にし、答えが書かれていなければ「わかりません」と答えてください。",
-}
-PLAIN_REFUSAL = {lang: texts[0] for lang, texts in REFUSAL.items()}
+PLAIN = {lang: say("approaches.instruction", lang) for lang in ("en", "zh-Hant", "ja")}  # what the approaches ask by default
 LINES = {
     "en": (("Result", "From"), ("Answer", "Document"), ("Reply", "Title")),
     "zh-Hant": (("答案", "文件"), ("結果", "來源"), ("回覆", "標題")),
@@ -284,33 +280,31 @@ class Tasks:
         return chat(system, render(fact.question, passages), form.write(fact, gold))
 
     def quoted(self, fact: Fact, lang: str, rng: random.Random) -> list[Piece]:
-        """No mark, no form asked for: the sentence that answers is quoted. Always answerable: a refusal that is the same in every tenth row wins against a choice between five sentences, and nothing else is said any more."""
-        passages, gold = self.context(fact, lang, rng, True)
+        """No mark, no form asked for: the sentence that answers is quoted. Always answerable: a refusal that is the same in
+        every tenth row wins against a choice between five sentences, and nothing else is said any more.
+        """
         system = rng.choice((*SENTENCE[lang], PLAIN[lang], PLAIN[lang], None))
-        target = fact.sentence.strip() if gold >= 0 else PLAIN_REFUSAL[lang]
-        return chat(system, render(fact.question, passages), target)
+        return chat(system, render(fact.question, self.context(fact, lang, rng)), fact.sentence.strip())
 
-    def context(self, fact: Fact, lang: str, rng: random.Random, answerable: bool) -> tuple[list[Shown], int]:
-        """The paragraph, or a part of it around the gold sentence (left out when not answerable), and other passages."""
+    def context(self, fact: Fact, lang: str, rng: random.Random) -> list[Shown]:
+        """The paragraph, or a part of it around the gold sentence, and other passages in random order."""
         joint = " " if lang == "en" else ""
         most = rng.choice((0, 1, 2, 3, 5, 8))
-        before, after = fact.before or (), fact.after or ()
-        if not before and not after and fact.around:
+        before, after = fact.before, fact.after
+        if not before and not after:
             cut = rng.randrange(len(fact.around) + 1)
             before, after = fact.around[:cut], fact.around[cut:]
         back = rng.randrange(most + 1)
         limit = 800 if lang == "en" else 330
         head, tail = list(before[len(before) - min(back, len(before)) :]), list(after[: most - back])
-        middle = [fact.sentence] if answerable else []
-        while sum(map(len, head + middle + tail)) > limit and (head or tail):
+        while sum(map(len, (*head, fact.sentence, *tail))) > limit and (head or tail):
             (head.pop(0) if head and (not tail or rng.random() < 0.5) else tail.pop())
-        text = joint.join(s.strip() for s in head + middle + tail)
-        shown = [(Shown(label(fact.title, fact.heading), text), answerable)] if text else []
-        for _ in range(rng.choice((0, 0, 1, 2)) if shown else 1):
+        shown = [Shown(label(fact.title, fact.heading), joint.join(s.strip() for s in (*head, fact.sentence, *tail)))]
+        for _ in range(rng.choice((0, 0, 1, 2))):
             other = self.fact(lang, rng) if rng.random() < 0.7 else self.gap(lang, rng)
-            shown.append((Shown(label(other.title, other.heading), other.sentence), False))
+            shown.append(Shown(label(other.title, other.heading), other.sentence))
         rng.shuffle(shown)
-        return [s for s, _ in shown], next((i for i, (_, gold) in enumerate(shown) if gold), -1)
+        return shown
 
     def turns(self, lang: str, rng: random.Random) -> list[Piece]:
         """Few-shot: the same form in every turn, passages sometimes, the system prompt half of the time."""

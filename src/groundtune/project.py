@@ -116,19 +116,9 @@ class Project:
             self.__dict__["kb"] = self._open_kb(progress)
 
     def _open_kb(self, progress: Callable[[int, int, str], None] | None) -> KnowledgeBase:
-        from groundtune.approaches.setting import KNOWLEDGE
-        from groundtune.knowledge.base import KnowledgeBase
+        from groundtune.approaches.setting import open_index
 
-        base = KnowledgeBase.open(
-            self.config.state / KNOWLEDGE,
-            embedder=self.config.models.embedder,
-            chunk_characters=self.config.retrieval.chunk_characters,
-            store=self.config.store,
-            retriever=self.config.retrieval.retriever,
-            reranker=self.config.retrieval.reranker,
-            progress=progress,
-            background=progress is None,
-        )
+        base = open_index(self.config, progress=progress, background=progress is None)
         base.restrict(self.folder_rules)
         return base
 

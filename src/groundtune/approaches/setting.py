@@ -62,6 +62,25 @@ def make_setting(
     return Setting(config, knowledge, reader, run_folder or config.state, open_model, progress)
 
 
+def open_index(
+    config: Config, *, progress: Callable[[int, int, str], None] | None = None, background: bool = False
+) -> KnowledgeBase:
+    """The project's knowledge base with the settings of its file; made when missing. Raises what ``KnowledgeBase.open``
+    does.
+    """
+    retrieval = config.retrieval
+    return KnowledgeBase.open(
+        config.state / KNOWLEDGE,
+        embedder=config.models.embedder,
+        chunk_characters=retrieval.chunk_characters,
+        store=config.store,
+        retriever=retrieval.retriever,
+        reranker=retrieval.reranker,
+        progress=progress,
+        background=background,
+    )
+
+
 def load_schema(config: Config) -> Mapping[str, Any] | None:
     """The JSON Schema of the house format, None when there is none. Raises ``DataError`` when it cannot be read."""
     if not config.format.schema:

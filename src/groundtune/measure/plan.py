@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from groundtune.approaches.setting import KNOWLEDGE
+from groundtune.approaches.setting import open_index
 from groundtune.config import Config, ProjectSection
 from groundtune.errors import ConfigError, DataError
 from groundtune.knowledge.base import KnowledgeBase
@@ -160,19 +160,6 @@ def without_leaks(train: Sequence[Example], questions: Sequence[str]) -> tuple[t
     asked = set(groups[: len(questions)])
     kept = tuple(e for e, group in zip(train, groups[len(questions) :], strict=True) if group not in asked)
     return kept, len(train) - len(kept)
-
-
-def open_index(config: Config) -> KnowledgeBase:
-    """The project's knowledge base; made when missing."""
-    retrieval = config.retrieval
-    return KnowledgeBase.open(
-        config.state / KNOWLEDGE,
-        embedder=config.models.embedder,
-        chunk_characters=retrieval.chunk_characters,
-        store=config.store,
-        retriever=config.retrieval.retriever,
-        reranker=config.retrieval.reranker,
-    )
 
 
 def sync_documents(config: Config, kb: KnowledgeBase, notes: list[str]) -> tuple[Document, ...]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from groundtune.approaches.opening import open_approach
-from groundtune.approaches.setting import make_setting
+from groundtune.approaches.setting import make_setting, open_index
 from groundtune.config import Config
 from groundtune.errors import ConfigError, DataError
 from groundtune.knowledge.base import KnowledgeBase
@@ -16,7 +16,7 @@ from groundtune.measure.cache import AnswerCache
 from groundtune.measure.freshness import FreshnessChange, changed_questions, freshness, outcome
 from groundtune.measure.items import read_output
 from groundtune.measure.needs import answer_key, missing_for, needs_of
-from groundtune.measure.plan import Plan, make_plan, open_index, question_item, state_of
+from groundtune.measure.plan import Plan, make_plan, question_item, state_of
 from groundtune.measure.results import Freshness
 from groundtune.measure.run import CACHE
 from groundtune.ports import Approach

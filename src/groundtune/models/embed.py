@@ -1,4 +1,6 @@
-"""Embedding with a Hugging Face model: sentence-transformers when installed, a mean-pooled encoder otherwise."""
+"""What embedders share, and embedding with a Hugging Face model: sentence-transformers when installed, a mean-pooled
+encoder otherwise.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +23,35 @@ def unit_rows(matrix: NDArray[Any]) -> NDArray[Any]:
     rows = np.asarray(matrix, dtype=np.float32)
     length = np.linalg.norm(rows, axis=1, keepdims=True)
     return np.asarray(rows / np.where(length == 0, 1.0, length), dtype=np.float32)
+
+
+class RemoteEmbedder:
+    """An ``Embedder`` behind a service that takes ``size`` texts at once. The first call finds out the dimension unless it
+    was given. A provider fills ``_batch``.
+    """
+
+    name: str
+
+    def __init__(self, size: int, dimension: int | None = None) -> None:
+        self._size = size
+        self._dimension = dimension or 0
+
+    @property
+    def dimension(self) -> int:
+        if not self._dimension:
+            self._dimension = self.embed(["a"], kind="query").shape[1]
+        return self._dimension
+
+    def embed(self, texts: Sequence[str], *, kind: Kind) -> NDArray[Any]:
+        """float32 array of shape (len(texts), dimension), rows of length 1."""
+        if not texts:
+            return np.zeros((0, self.dimension), dtype=np.float32)
+        starts = range(0, len(texts), self._size)
+        return unit_rows(np.concatenate([self._batch(list(texts[at : at + self._size]), kind) for at in starts]))
+
+    def _batch(self, texts: list[str], kind: Kind) -> NDArray[Any]:
+        """One row for each of at most ``size`` texts. Raises ``ModelError`` when the service gives another number."""
+        raise NotImplementedError
 
 
 class HuggingFaceEmbedder:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundtune.errors import ModelRefused
-from groundtune.models.embed import unit_rows
+from groundtune.models.embed import RemoteEmbedder
 from groundtune.models.gemini_link import GeminiLink
 from groundtune.models.spoken import Spoken
 from groundtune.ports import Kind
@@ -149,27 +149,14 @@ class GeminiModel:
         return reason
 
 
-class GeminiEmbedder:
-    """An ``Embedder`` over embedContent. The first call finds out the dimension unless it was given."""
+class GeminiEmbedder(RemoteEmbedder):
+    """An ``Embedder`` over embedContent."""
 
     def __init__(self, link: GeminiLink, dimension: int | None) -> None:
+        super().__init__(_EMBED_BATCH, dimension)
         self.name = link.name
         self.link = link
         self._asked = dimension
-        self._dimension = dimension or 0
-
-    @property
-    def dimension(self) -> int:
-        if not self._dimension:
-            self._dimension = self.embed(["a"], kind="query").shape[1]
-        return self._dimension
-
-    def embed(self, texts: Sequence[str], *, kind: Kind) -> NDArray[Any]:
-        """float32 array of shape (len(texts), dimension), rows of length 1."""
-        if not texts:
-            return np.zeros((0, self.dimension), dtype=np.float32)
-        batches = [list(texts[start : start + _EMBED_BATCH]) for start in range(0, len(texts), _EMBED_BATCH)]
-        return unit_rows(np.concatenate([self._batch(batch, kind) for batch in batches]))
 
     def _batch(self, texts: list[str], kind: Kind) -> NDArray[Any]:
         config: dict[str, Any] = {"task_type": "RETRIEVAL_QUERY" if kind == "query" else "RETRIEVAL_DOCUMENT"}

@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any
 
 from groundtune.errors import ModelError, ModelUnreachable, SpecError
 from groundtune.models.http import (
     Transient,
-    clean,
     extra_for,
     for_status,
     is_local,
     key_from,
     retry_after,
-    with_retries,
     without_password,
 )
+from groundtune.models.sdk import Link
 
-Result = TypeVar("Result")
 GOOGLE_URL = "https://generativelanguage.googleapis.com"
 _KEYS = ("GEMINI_API_KEY", "GOOGLE_API_KEY")
 
 
-class GeminiLink:
+class GeminiLink(Link):
     """``client`` is the SDK's. The key stands in no error. Raises ``SpecError``, ``MissingExtra`` or
     ``ModelUnreachable`` (no key).
     """
@@ -36,9 +34,8 @@ class GeminiLink:
         if not key:
             raise ModelUnreachable("models.key_missing", model=f"gemini:{name}", variable=_KEYS[0])
         url = base_url or GOOGLE_URL
-        self.name, self.model, self.where = f"gemini:{name}", name, without_password(url)
-        self.timeout, self.retries = timeout, retries
-        self._key = key
+        super().__init__(name, without_password(url), key, timeout, retries)
+        self.name = f"gemini:{name}"
         with extra_for(self.name):
             from google import genai
 
@@ -49,24 +46,6 @@ class GeminiLink:
 
     def __repr__(self) -> str:
         return f"GeminiLink({self.name!r})"
-
-    def call(self, request: Callable[[], Result]) -> Result:
-        """``request()`` with retries."""
-
-        def once() -> Result:
-            with self._translated():
-                return request()
-
-        return with_retries(once, retries=self.retries)
-
-    @contextmanager
-    def reading(self) -> Iterator[None]:
-        """For an answer that has begun to come: it is not asked for again."""
-        try:
-            with self._translated():
-                yield
-        except Transient as failure:
-            raise failure.error from None
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
@@ -89,7 +68,7 @@ class GeminiLink:
         status = 401 if "API key not valid" in str(failure.message) else int(failure.code or 500)
         return for_status(
             status,
-            self._clean(failure.message or failure),
+            self.clean(failure.message or failure),
             model=self.model,
             where=self.where,
             wait=retry_after(getattr(failure.response, "headers", None) or {}),
@@ -105,12 +84,6 @@ class GeminiLink:
             return Transient(ModelUnreachable("models.timeout", where=self.where, seconds=seconds, tries=tries))
         if not kinds & {"TransportError", "ConnectionError", "OSError"}:
             return failure
-        reason = self._clean(failure)
+        reason = self.clean(failure)
         error = ModelUnreachable("models.unreachable", model=self.model, where=self.where, reason=reason)
         return error if "ConnectError" in kinds else Transient(error)
-
-    def bad_answer(self, reason: object) -> ModelError:
-        return ModelError("models.bad_answer", where=self.where, reason=self._clean(reason))
-
-    def _clean(self, text: object) -> str:
-        return clean(text, self._key)

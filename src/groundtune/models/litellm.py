@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundtune.errors import ModelRefused, SpecError
-from groundtune.models.embed import unit_rows
+from groundtune.models.embed import RemoteEmbedder
 from groundtune.models.http import extra_for, without_password
 from groundtune.models.sdk import Caller
 from groundtune.models.spoken import Spoken
@@ -150,28 +150,15 @@ class LiteLLMModel:
         return Generation(text, usage, seconds, self.name, reason != "length")
 
 
-class LiteLLMEmbedder:
-    """An ``Embedder``. The first call finds out the dimension."""
+class LiteLLMEmbedder(RemoteEmbedder):
+    """An ``Embedder`` through LiteLLM."""
 
     def __init__(self, gateway: Gateway) -> None:
+        super().__init__(_EMBED_BATCH)
         self.name = gateway.name
         self.gateway = gateway
-        self._dimension = 0
 
-    @property
-    def dimension(self) -> int:
-        if not self._dimension:
-            self._dimension = self.embed(["a"], kind="query").shape[1]
-        return self._dimension
-
-    def embed(self, texts: Sequence[str], *, kind: Kind) -> NDArray[Any]:
-        """float32 array of shape (len(texts), dimension), rows of length 1."""
-        if not texts:
-            return np.zeros((0, self.dimension), dtype=np.float32)
-        batches = [list(texts[start : start + _EMBED_BATCH]) for start in range(0, len(texts), _EMBED_BATCH)]
-        return unit_rows(np.concatenate([self._batch(batch) for batch in batches]))
-
-    def _batch(self, texts: list[str]) -> NDArray[Any]:
+    def _batch(self, texts: list[str], kind: Kind) -> NDArray[Any]:
         gateway = self.gateway
         request = {"model": gateway.model, "input": [text or " " for text in texts], **gateway.options}
         reply = gateway.caller.call(lambda: gateway.sdk.embedding(**request))

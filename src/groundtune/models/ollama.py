@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundtune.errors import ModelError, ModelUnreachable, SpecError
-from groundtune.models.embed import unit_rows
+from groundtune.models.embed import RemoteEmbedder
 from groundtune.models.http import (
     Transient,
     clean,
@@ -258,28 +258,15 @@ class OllamaModel:
             return self._window
 
 
-class OllamaEmbedder:
-    """An ``Embedder`` over /api/embed. The first call finds out the dimension."""
+class OllamaEmbedder(RemoteEmbedder):
+    """An ``Embedder`` over /api/embed."""
 
     def __init__(self, name: str, server: Server) -> None:
+        super().__init__(_EMBED_BATCH)
         self.name = f"ollama:{name}"
         self.model, self.server = name, server
-        self._dimension = 0
 
-    @property
-    def dimension(self) -> int:
-        if not self._dimension:
-            self._dimension = self.embed(["a"], kind="query").shape[1]
-        return self._dimension
-
-    def embed(self, texts: Sequence[str], *, kind: Kind) -> NDArray[Any]:
-        """float32 array of shape (len(texts), dimension), rows of length 1."""
-        if not texts:
-            return np.zeros((0, self.dimension), dtype=np.float32)
-        batches = [list(texts[start : start + _EMBED_BATCH]) for start in range(0, len(texts), _EMBED_BATCH)]
-        return unit_rows(np.concatenate([self._batch(batch) for batch in batches]))
-
-    def _batch(self, texts: list[str]) -> NDArray[Any]:
+    def _batch(self, texts: list[str], kind: Kind) -> NDArray[Any]:
         reply = self.server.call("/api/embed", {"model": self.model, "input": texts}, model=self.model)
         rows = reply.get("embeddings")
         if not isinstance(rows, list) or len(rows) != len(texts):

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundtune.errors import ModelError, ModelRefused, ModelUnreachable, SpecError
-from groundtune.models.embed import unit_rows
+from groundtune.models.embed import RemoteEmbedder
 from groundtune.models.http import extra_for, is_local, key_from, without_password
 from groundtune.models.sdk import Caller
 from groundtune.models.spoken import Spoken
@@ -251,29 +251,16 @@ class OpenAIModel:
         return ModelRefused("models.refused_content", model=self.name, reason=self.endpoint.clean(reason))
 
 
-class OpenAIEmbedder:
-    """An ``Embedder`` over /embeddings. The first call finds out the dimension unless it was given."""
+class OpenAIEmbedder(RemoteEmbedder):
+    """An ``Embedder`` over /embeddings."""
 
     def __init__(self, endpoint: Endpoint, dimension: int | None) -> None:
+        super().__init__(_EMBED_BATCH, dimension)
         self.name = endpoint.name
         self.endpoint = endpoint
         self._asked = dimension
-        self._dimension = dimension
 
-    @property
-    def dimension(self) -> int:
-        if self._dimension is None:
-            self._dimension = self.embed(["a"], kind="query").shape[1]
-        return self._dimension
-
-    def embed(self, texts: Sequence[str], *, kind: Kind) -> NDArray[Any]:
-        """float32 array of shape (len(texts), dimension), rows of length 1."""
-        if not texts:
-            return np.zeros((0, self.dimension), dtype=np.float32)
-        batches = [list(texts[start : start + _EMBED_BATCH]) for start in range(0, len(texts), _EMBED_BATCH)]
-        return unit_rows(np.concatenate([self._batch(batch) for batch in batches]))
-
-    def _batch(self, texts: list[str]) -> NDArray[Any]:
+    def _batch(self, texts: list[str], kind: Kind) -> NDArray[Any]:
         options: dict[str, Any] = {"dimensions": self._asked} if self._asked else {}
         # an empty string is refused by the API
         request = {"model": self.endpoint.model, "input": [text or " " for text in texts], "encoding_format": "float"}

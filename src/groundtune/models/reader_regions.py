@@ -24,12 +24,10 @@ def regions(texts: Sequence[Encoded], question: Encoded) -> list[tuple[int, Enco
     """(index of the text, part of it) in the order of the texts; everything when that is little, or when no sentence
     shares anything with the question.
     """
-    whole = [(index, window) for index, text in enumerate(texts) for window in windows(text)]
-    if sum(len(text) for text in texts) <= BUDGET:
-        return whole
+    little = sum(len(text) for text in texts) <= BUDGET
     wanted: dict[int, set[int]] = {}
     spent = 0
-    for index, sentence in _best_sentences(texts, question):
+    for index, sentence in [] if little else _best_sentences(texts, question):
         around = set(range(sentence - NEIGHBOURS, sentence + NEIGHBOURS + 1))
         new = around - wanted.get(index, set())
         cost = int(np.isin(texts[index].sentence, list(new)).sum())
@@ -37,7 +35,9 @@ def regions(texts: Sequence[Encoded], question: Encoded) -> list[tuple[int, Enco
             break
         wanted.setdefault(index, set()).update(around)
         spent += cost
-    return [(i, part) for i in sorted(wanted) for part in _runs(texts[i], wanted[i])] or whole
+    if not wanted:
+        return [(index, window) for index, text in enumerate(texts) for window in windows(text)]
+    return [(i, part) for i in sorted(wanted) for part in _runs(texts[i], wanted[i])]
 
 
 def windows(text: Encoded) -> list[Encoded]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, TypeVar
 
 from groundtune.errors import ModelError, ModelUnreachable
@@ -12,28 +12,15 @@ from groundtune.models.http import Transient, clean, for_status, retry_after, wi
 Result = TypeVar("Result")
 
 
-class Caller:
-    """``sdk`` is the module with ``APITimeoutError``, ``APIConnectionError``, ``APIStatusError`` and ``APIError``;
-    ``variable`` names the environment variable that a sentence about the key should name. The key stands in no error.
+class Link:
+    """Calls to one service of ``model`` at ``where``, with retries. A provider's SDK fills ``_translated``. The key stands
+    in no error.
     """
 
-    def __init__(
-        self,
-        sdk: Any,  # noqa: ANN401 - a module
-        *,
-        model: str,
-        where: str,
-        key: str,
-        variable: str,
-        timeout: float,
-        retries: int,
-    ) -> None:
-        self._sdk, self.model, self.where, self.variable = sdk, model, where, variable
+    def __init__(self, model: str, where: str, key: str, timeout: float, retries: int) -> None:
+        self.model, self.where = model, where
         self.timeout, self.retries = timeout, retries
         self._key = key
-
-    def __repr__(self) -> str:
-        return f"Caller({self.model!r}, {self.where!r})"
 
     def call(self, request: Callable[[], Result]) -> Result:
         """``request()`` with retries."""
@@ -52,6 +39,39 @@ class Caller:
                 yield
         except Transient as failure:
             raise failure.error from None
+
+    def _translated(self) -> AbstractContextManager[None]:
+        """What the SDK raises inside, as our errors; ``Transient`` for what may be tried again."""
+        raise NotImplementedError
+
+    def bad_answer(self, reason: object) -> ModelError:
+        return ModelError("models.bad_answer", where=self.where, reason=self.clean(reason))
+
+    def clean(self, text: object) -> str:
+        return clean(text, self._key)
+
+
+class Caller(Link):
+    """``sdk`` is the module with ``APITimeoutError``, ``APIConnectionError``, ``APIStatusError`` and ``APIError``;
+    ``variable`` names the environment variable that a sentence about the key should name.
+    """
+
+    def __init__(
+        self,
+        sdk: Any,  # noqa: ANN401 - a module
+        *,
+        model: str,
+        where: str,
+        key: str,
+        variable: str,
+        timeout: float,
+        retries: int,
+    ) -> None:
+        super().__init__(model, where, key, timeout, retries)
+        self._sdk, self.variable = sdk, variable
+
+    def __repr__(self) -> str:
+        return f"Caller({self.model!r}, {self.where!r})"
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
@@ -96,12 +116,6 @@ class Caller:
             variable=self.variable,
             tries=tries,
         )
-
-    def bad_answer(self, reason: object) -> ModelError:
-        return ModelError("models.bad_answer", where=self.where, reason=self.clean(reason))
-
-    def clean(self, text: object) -> str:
-        return clean(text, self._key)
 
 
 def _refused(failure: BaseException) -> bool:
