@@ -137,13 +137,10 @@ def held_out_loss(model: Any, rows: Sequence[Any]) -> float:
     """Mean over the trained tokens, each row alone."""
     import torch
 
-    total = 0.0
-    for row in rows:
-        ids, wanted = torch.tensor([row.input_ids]), torch.tensor(row.labels)
-        with torch.no_grad():
-            logits = model(input_ids=ids, use_cache=False).logits[0].float()
-        total += float(torch.nn.functional.cross_entropy(logits[:-1], wanted[1:], ignore_index=-100, reduction="sum"))
-    return total / sum(row.trained for row in rows)
+    from groundtune.tuning.trainer import plain_loss
+
+    with torch.no_grad():
+        return sum(plain_loss(model, row) for row in rows) / sum(row.trained for row in rows)
 
 
 def run(side: str, data: Path, count: int, passes: int, held_out: int) -> Row:

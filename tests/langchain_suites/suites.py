@@ -50,7 +50,7 @@ def knowledge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KnowledgeBas
         yield base
 
 
-class _Retriever(RetrieversIntegrationTests):
+class TestRetriever(RetrieversIntegrationTests):
     knowledge: KnowledgeBase
 
     @pytest.fixture(autouse=True)
@@ -68,10 +68,6 @@ class _Retriever(RetrieversIntegrationTests):
     @property
     def retriever_query_example(self) -> str:
         return "annual leave"
-
-
-class TestRetriever(_Retriever):
-    pass
 
 
 class TestVectorStore(VectorStoreIntegrationTests):

@@ -17,6 +17,7 @@ from groundtune.config import Config
 from groundtune.messages import say
 from groundtune.ports import Model
 from groundtune.text.control import neutralise
+from groundtune.tuning.scoring import whole_json
 from groundtune.types import Answer, Example, Message, Question
 
 _LONGEST_REFUSAL = 240  # characters; a longer text with such words in it is an answer
@@ -49,7 +50,7 @@ def extract_answer(text: str, field: str) -> Extracted:
     """
     if not field:
         return Extracted(text.strip() or None, True, True)
-    whole = _parse(text)
+    whole = whole_json(text)
     for value in [whole] if isinstance(whole, dict) else _embedded(text):
         found, answer = _get(value, field)
         if found:
@@ -126,13 +127,6 @@ def ask(
         model=wrote.model or model.name,
         span=extract_answer(wrote.text, field).value or "",
     )
-
-
-def _parse(text: str) -> Any:  # noqa: ANN401
-    try:
-        return json.loads(text.strip())
-    except (ValueError, RecursionError):
-        return None
 
 
 def _embedded(text: str) -> Iterator[Mapping[str, Any]]:

@@ -19,8 +19,7 @@ class FineTune:
 
     def __init__(self, setting: Setting, *, trainer: LoraTrainer | None = None) -> None:
         self._setting = setting
-        schema = load_schema(setting.config)
-        self._trainer = trainer or LoraTrainer(setting.config.tuning, progress=setting.progress, schema=schema)
+        self._trainer = trainer or trainer_of(setting)
         self._system = system_prompt(setting.config)
         self.adapter: Adapter | None = None
 
@@ -38,6 +37,11 @@ class FineTune:
         """One call to the tuned model. Raises ``TrainingError`` before ``fit``."""
         model = self._setting.open_model(fitted(self.adapter, self.name).path)
         return ask(self._setting, model, self._system, question.text, live=True)
+
+
+def trainer_of(setting: Setting) -> LoraTrainer:
+    """The trainer that the project's settings ask for. Raises ``DataError`` for a schema that cannot be read."""
+    return LoraTrainer(setting.config.tuning, progress=setting.progress, schema=load_schema(setting.config))
 
 
 def train_adapter(setting: Setting, trainer: LoraTrainer, rows: Sequence[Example], name: str) -> Adapter:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from groundtune.approaches.common import house_example, system_prompt, unanswerable
-from groundtune.approaches.finetune import fitted, train_adapter
+from groundtune.approaches.finetune import fitted, train_adapter, trainer_of
 from groundtune.approaches.gold import find_gold
 from groundtune.approaches.rag import answer_grounded
 from groundtune.approaches.retrieve import knowledge_of, retrieve
@@ -55,8 +55,7 @@ class RagFineTune:
 
     def __init__(self, setting: Setting, *, trainer: LoraTrainer | None = None) -> None:
         self._setting = setting
-        schema = load_schema(setting.config)
-        self._trainer = trainer or LoraTrainer(setting.config.tuning, progress=setting.progress, schema=schema)
+        self._trainer = trainer or trainer_of(setting)
         self._system = system_prompt(setting.config)
         self.adapter: Adapter | None = None
         self.rows: RaftRows | None = None

@@ -7,6 +7,7 @@ from groundtune.measure.forgetting import Change, Forgetting
 from groundtune.measure.results import Estimate
 from groundtune.messages import say
 from groundtune.project import Project
+from groundtune.tuning.findings import clip
 
 _EVERY = 20  # questions between two lines of progress
 _EXCERPT = 100
@@ -23,11 +24,6 @@ def check(state: State, project: Project, name: str) -> Forgetting:
     return check_adapter(project.config, name, tell)
 
 
-def is_cheap(base: str) -> bool:
-    """Whether a check takes seconds rather than minutes: only the built-in model is that small for certain."""
-    return base.startswith("builtin:")
-
-
 def table(found: Forgetting) -> str:
     """The check as text: a row per part, what it means, and general questions that were lost."""
     heads = ("", *(say(f"cli.adapters.check_{head}") for head in ("before", "after", "difference", "p", "effect")))
@@ -35,7 +31,7 @@ def table(found: Forgetting) -> str:
     shares = (f"{lang} {before:.0%} → {after:.0%}" for lang, (before, after) in found.by_language.items())
     lines.append(say("cli.adapters.check_languages", shares=", ".join(shares)))
     for lost in found.lost:
-        question, before, after = (_short(text) for text in (lost.question, lost.before, lost.after))
+        question, before, after = (clip(text, _EXCERPT) for text in (lost.question, lost.before, lost.after))
         lines.append(say("cli.adapters.check_lost", question=question, before=before, after=after))
     lines += [say(f"cli.adapters.check_{c.part}_worse") for c in found.changes if c.effect == "worse"]
     if found.change("form") is None:
@@ -58,8 +54,3 @@ def _share(found: Estimate) -> str:
     if found.value is None or found.low is None or found.high is None:
         return "-"
     return f"{found.value:.0%} ({found.low:.0%}–{found.high:.0%})"
-
-
-def _short(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= _EXCERPT else f"{line[:_EXCERPT]}…"

@@ -13,7 +13,7 @@ from groundtune.cli.groups import group
 from groundtune.cli.options import OneOf, argument, option
 from groundtune.errors import DataError, UserError
 from groundtune.files import write_whole
-from groundtune.interop.exchange import FORMATS, Answered, as_row, export
+from groundtune.interop.exchange import FORMATS, Answered, as_lines, as_row, export
 from groundtune.messages import say
 from groundtune.project import Project, Run
 from groundtune.types import Question
@@ -71,18 +71,15 @@ def export_(
 @option("--force", is_flag=True)
 def import_(state: State, file: str, out: str | None, force: bool) -> None:
     """Questions of any of the formats, as questions.jsonl; quotes are looked up in the project's documents."""
-    import json
-
     from groundtune.cli.context import find_start
     from groundtune.interop.exchange_in import read_questions
 
     project = state.project() if find_start(state.folder) else None
     texts = {document.id: document.text for document in project.documents()} if project else {}
     found = read_questions(file, texts)
-    default = project.config.path(project.config.project.questions) if project else Path("questions.jsonl")
+    default = _questions_path(project) if project else Path("questions.jsonl")
     target = _free(Path(out) if out else default, force)
-    lines = [json.dumps(as_row(question), ensure_ascii=False) for question in found.questions]
-    write_whole(target, "\n".join(lines) + "\n")
+    write_whole(target, as_lines(as_row(question) for question in found.questions))
     reasons = Counter(dropped.reason for dropped in found.dropped)
     table = {"out": target, "format": found.format, "questions": len(found.questions), "evidence": found.evidence,
              "dropped": [{"row": one.number, "reason": one.reason} for one in found.dropped]}  # fmt: skip
@@ -111,8 +108,11 @@ def log(state: State, to: str, report_path: str | None) -> None:
 def _questions(project: Project) -> tuple[Question, ...]:
     from groundtune.tuning.data import load_questions
 
-    path = project.config.path(project.config.project.questions or "questions.jsonl")
-    return load_questions(path)
+    return load_questions(_questions_path(project))
+
+
+def _questions_path(project: Project) -> Path:
+    return project.config.path(project.config.project.questions or "questions.jsonl")
 
 
 def _run(project: Project, path: str | None) -> Run:

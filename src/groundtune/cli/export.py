@@ -65,8 +65,7 @@ def _chosen(config: Config, name: str | None) -> Card:
         raise UserError("cli.export.none")
     if len(names) > 1:
         raise UserError("cli.export.which", known=", ".join(names))
-    adapters.get(names[0])  # whole, and its base is the one that it was trained on
-    return adapters.card(names[0])
+    return adapters.sound(names[0])
 
 
 def _order(config: Config, card: Card | None, to: str, out: str | None, kind: str, prompts: int) -> Order:
@@ -74,7 +73,7 @@ def _order(config: Config, card: Card | None, to: str, out: str | None, kind: st
     from groundtune.measure.forgetting import tasks
 
     base = card.adapter.base if card else config.models.base
-    name = card.name if card else "-".join(re.split(r"[\\/:]+", base)[-1:])
+    name = card.name if card else re.split(r"[\\/:]+", base)[-1]
     name = re.sub(r"[^\w.+-]", "-", name)
     asked = held_out(config, card.approach if card else "", most=prompts)
     general = chats_of([task.text for task in tasks()], asked.form.system)

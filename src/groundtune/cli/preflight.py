@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from groundtune.cli.context import columns
 from groundtune.messages import say
-from groundtune.tuning.memory import GIB
+from groundtune.tuning.memory import in_gib
 from groundtune.tuning.preflight import Preflight, ShownRow
 
 if TYPE_CHECKING:
@@ -33,7 +33,6 @@ def describe(report: Preflight, *, colour: bool) -> str:
     lines = [say(f"cli.tune.{key}", shown=len(report.shown), rows=report.rows, before=before, after=after)]
     lines += [_row(row, before, after) for row in report.shown]
     way = report.way
-    free = "?" if way.free is None else f"{way.free / GIB:.1f}"
     lines += [
         "",
         say("cli.tune.counts", rows=report.rows, tokens=f"{report.tokens:,}", trained=f"{report.trained_tokens:,}",
@@ -42,7 +41,7 @@ def describe(report: Preflight, *, colour: bool) -> str:
     ]  # fmt: skip
     if report.checked:
         lines.append(say("cli.tune.checked", count=report.checked))
-    time, need = _time(report.seconds), f"{way.estimate.total / GIB:.1f}"
+    time, need, free = _time(report.seconds), in_gib(way.estimate.total), in_gib(way.free)
     lines += [
         say("cli.tune.needs", passes=report.passes, steps=report.steps, time=time, need=need, free=free),
         columns(("", "", ""), [(f"  {d.name}", d.value, d.sentence()) for d in report.defaults]).lstrip("\n"),

@@ -133,16 +133,15 @@ def _details(adapter: Adapter) -> str:
 def _curve(state: State, project: Project, with_context: bool) -> None:
     from groundtune.cli.preflight import describe_curve
 
-    curve = project.learning_curve(with_context, progress=_Talk(state), tell=_tell(state, "curve_training"))
+    curve = project.learning_curve(with_context, progress=_Talk(state), tell=_Begins(state, "curve_training"))
     state.emit({"curve": curve, "verdict": curve.verdict}, describe_curve(curve))
 
 
 def _sweep(state: State, project: Project, shares: tuple[float, ...]) -> None:
     from groundtune.cli.preflight import describe_sweep
 
-    sweep = project.sweep_gold(shares, progress=_Talk(state), tell=_tell(state, "sweep_training"))
-    told = describe_sweep(sweep)
-    state.talk(told)
+    sweep = project.sweep_gold(shares, progress=_Talk(state), tell=_Begins(state, "sweep_training"))
+    state.talk(describe_sweep(sweep))
     if sweep.best != project.config.tuning.gold_share:
         state.talk(say("cli.tune.sweep_setting", share=f"{sweep.best:g}"))
     _train(state, project.with_gold_share(sweep.best), True, sweep=sweep)
@@ -156,10 +155,6 @@ class _Begins:
 
     def __call__(self, number: int, total: int, value: str) -> None:
         self._state.talk(say(f"cli.tune.{self._key}", number=number, total=total, value=value))
-
-
-def _tell(state: State, key: str) -> _Begins:
-    return _Begins(state, key)
 
 
 def _shares(text: str, with_context: bool) -> tuple[float, ...]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from groundtune.errors import UserError
-from groundtune.ports import Filter
+from groundtune.ports import READER, Filter
 
 Word = Literal[
     "==", "!=", ">", ">=", "<", "<=", "in", "nin", "any", "all", "contains", "text_match", "text_match_insensitive",
@@ -18,7 +18,7 @@ _MONGO: dict[str, Word] = {
 }  # fmt: skip
 _GROUPS: dict[str, Literal["and", "or", "not"]] = {"$and": "and", "$or": "or", "$not": "not"}
 # Keys that mean something else in a filter of ours than in the metadata of a passage.
-_RESERVED = ("document_id", "@reader")
+_RESERVED = ("document_id", READER)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ definition of the eval. What a format has no place for travels under ``groundtun
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,12 +40,12 @@ class Exported:
 def export(rows: Sequence[Answered], format: str, *, name: str, instruction: str, model: str = "") -> Exported:
     """Questions (with answers where there are any) in one of ``FORMATS``. ``instruction`` is the system prompt."""
     if format == "ragas":
-        return Exported(_lines(_ragas(row) for row in rows))
+        return Exported(as_lines(_ragas(row) for row in rows))
     if format == "promptfoo":
         return Exported(_pretty(_promptfoo(rows, name, instruction, model)))
     if format == "openai-evals":
-        return Exported(_lines(_sample(row, instruction) for row in rows), _registry(name))
-    return Exported(_lines(_item(row) for row in rows), _pretty(_definition(rows, name)))
+        return Exported(as_lines(_sample(row, instruction) for row in rows), _registry(name))
+    return Exported(as_lines(_item(row) for row in rows), _pretty(_definition(name)))
 
 
 def as_row(question: Question) -> dict[str, Any]:
@@ -60,6 +60,11 @@ def as_row(question: Question) -> dict[str, Any]:
     if metadata := {key: value for key, value in question.metadata.items() if key != "line"}:
         row["metadata"] = metadata
     return row
+
+
+def as_lines(rows: Iterable[Mapping[str, Any]]) -> str:
+    """The text of a JSONL file."""
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 
 
 # -- one format each -----------------------------------------------------------------------------------------------
@@ -83,8 +88,7 @@ def _ragas(row: Answered) -> dict[str, Any]:
 
 
 def _promptfoo(rows: Sequence[Answered], name: str, instruction: str, model: str) -> dict[str, Any]:
-    system = [{"role": "system", "content": instruction}] if instruction else []
-    prompt = json.dumps([*system, {"role": "user", "content": "{{question}}"}], ensure_ascii=False)
+    prompt = json.dumps(_chat(instruction, "{{question}}"), ensure_ascii=False)
     return {
         "description": name,
         "providers": [model or "echo"],
@@ -109,12 +113,16 @@ def _test(row: Answered) -> dict[str, Any]:
 
 
 def _sample(row: Answered, instruction: str) -> dict[str, Any]:
-    system = [{"role": "system", "content": instruction}] if instruction else []
     return {
-        "input": [*system, {"role": "user", "content": row.question.text}],
+        "input": _chat(instruction, row.question.text),
         "ideal": list(row.question.answers),
         OURS: as_row(row.question),
     }
+
+
+def _chat(instruction: str, asked: str) -> list[dict[str, str]]:
+    system = [{"role": "system", "content": instruction}] if instruction else []
+    return [*system, {"role": "user", "content": asked}]
 
 
 def _registry(name: str) -> str:
@@ -142,7 +150,7 @@ def _item(row: Answered) -> dict[str, Any]:
     return {"item": item} | ({"sample": {"output_text": row.output}} if row.output is not None else {})
 
 
-def _definition(rows: Sequence[Answered], name: str) -> dict[str, Any]:
+def _definition(name: str) -> dict[str, Any]:
     """Arguments of ``client.evals.create``."""
     properties = {"question": {"type": "string"}, "reference": {"type": "string"}, "answerable": {"type": "boolean"}}
     schema = {"type": "object", "properties": {**properties, OURS: {"type": "object"}}, "required": list(properties)}
@@ -158,10 +166,6 @@ def _definition(rows: Sequence[Answered], name: str) -> dict[str, Any]:
         "data_source_config": {"type": "custom", "item_schema": schema, "include_sample_schema": True},
         "testing_criteria": [grader],
     }
-
-
-def _lines(rows: Any) -> str:  # noqa: ANN401 - an iterable of mappings
-    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 
 
 def _pretty(table: Mapping[str, Any]) -> str:

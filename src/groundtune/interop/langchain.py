@@ -9,20 +9,17 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 from langchain_core.callbacks import AsyncCallbackManagerForRetrieverRun, CallbackManagerForRetrieverRun
 from langchain_core.documents import Document as LangChainDocument
 from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables.config import run_in_executor
 from langchain_core.vectorstores import VectorStore
-from numpy.typing import NDArray
 from pydantic import Field
 
-from groundtune.errors import DataError, ModelUnreachable
-from groundtune.interop.bring import short, target
+from groundtune.errors import DataError
+from groundtune.interop.bring import TheirEmbedder, calling, target
 from groundtune.interop.convert import hit_of, metadata_of
-from groundtune.models.embed import unit_rows
 from groundtune.ports import Kind
 from groundtune.types import Answer, Document, Example, Generation, Hit, Message, Question, Usage
 
@@ -78,14 +75,11 @@ class LangChainSearch:
     def search(self, query: str, k: int = 10) -> list[Hit]:
         """Best ``k`` passages, best first. Raises ``ModelUnreachable`` when the retriever raises anything."""
         options = {"k": k} if self._passes_k else {}
-        try:
+        with calling(f"langchain:{type(self._retriever).__name__}"):
             if isinstance(self._retriever, VectorStore):
                 documents = self._retriever.similarity_search(query, k=k)
             else:
                 documents = self._retriever.invoke(query, **options)
-        except Exception as error:
-            name = f"langchain:{type(self._retriever).__name__}"
-            raise ModelUnreachable("interop.model_failed", name=name, reason=short(error)) from error
         return [
             hit_of(document.page_content, document.metadata, id=document.id or "", rank=rank)
             for rank, document in enumerate(documents[:k])
@@ -121,35 +115,25 @@ class LangChainModel:
             named = {"name": "answer", "schema": dict(schema), "strict": True}
             options["response_format"] = {"type": "json_schema", "json_schema": named}
         started = time.perf_counter()
-        try:
+        with calling(self.name):
             reply = self._model.invoke([(message.role, message.content) for message in messages], **options)
-        except Exception as error:
-            raise ModelUnreachable("interop.model_failed", name=self.name, reason=short(error)) from error
         finished = getattr(reply, "response_metadata", {}).get("finish_reason") != "length"
         return Generation(_text(reply), _usage(reply), time.perf_counter() - started, self.name, finished)
 
 
-class LangChainEmbedder:
+class LangChainEmbedder(TheirEmbedder):
     """LangChain embeddings behind our ``Embedder`` port."""
 
     def __init__(self, embeddings: Any, name: str = "") -> None:  # noqa: ANN401 - langchain_core Embeddings
-        """``dimension`` is that of one embedded word. Raises ``ModelUnreachable`` when that fails."""
+        """Raises ``ModelUnreachable`` when they cannot embed."""
         self._embeddings = embeddings
-        self.name = name or f"langchain:{type(embeddings).__name__}"
-        self.dimension = int(self.embed(["word"], kind="document").shape[1])
+        super().__init__(name or f"langchain:{type(embeddings).__name__}")
 
-    def embed(self, texts: Sequence[str], *, kind: Kind) -> NDArray[Any]:
-        """float32 array of shape (len(texts), dimension), rows of length 1. Raises ``ModelUnreachable`` when the
-        embeddings raise anything.
-        """
-        try:
-            if kind == "query":
-                rows = [self._embeddings.embed_query(text) for text in texts]
-            else:
-                rows = self._embeddings.embed_documents(list(texts))
-        except Exception as error:
-            raise ModelUnreachable("interop.model_failed", name=self.name, reason=short(error)) from error
-        return unit_rows(np.asarray(rows, dtype=np.float32).reshape(len(texts), -1))
+    def _rows(self, texts: list[str], kind: Kind) -> list[list[float]]:
+        if kind == "query":
+            return [self._embeddings.embed_query(text) for text in texts]
+        rows: list[list[float]] = self._embeddings.embed_documents(texts)
+        return rows
 
 
 class LangChainApproach:
@@ -170,10 +154,8 @@ class LangChainApproach:
     def answer(self, question: Question) -> Answer:
         """Answer one question. Raises ``ModelUnreachable`` when the chain raises anything."""
         started = time.perf_counter()
-        try:
+        with calling(self.name):
             reply = self._chain.invoke(self._to_input(question.text))
-        except Exception as error:
-            raise ModelUnreachable("interop.model_failed", name=self.name, reason=short(error)) from error
         seconds = time.perf_counter() - started
         context: tuple[Hit, ...] = ()
         if isinstance(reply, Mapping):

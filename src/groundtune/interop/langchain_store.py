@@ -182,7 +182,7 @@ class GroundtuneVectorStore(VectorStore):  # type: ignore[misc]
         **options: Any,  # noqa: ANN401
     ) -> list[tuple[LangChainDocument, float]]:
         """Relevance in [0, 1] is the cosine, so that a threshold means the same for every question."""
-        found = self._pieces.search(query, self._embed(query), k, _where(filter), "dense")
+        found = self._found(query, k, filter, "dense")
         return [(_document(one.piece), min(1.0, max(0.0, one.score))) for one in found]
 
     def _found(self, query: str, k: int, filter: Filter | None, mode: Mode | None) -> list[FoundPiece]:

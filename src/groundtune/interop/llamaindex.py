@@ -9,17 +9,13 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 from llama_index.core.base.llms.types import ChatMessage, MessageRole
 from llama_index.core.callbacks import CallbackManager
 from llama_index.core.retrievers import BaseRetriever
 from llama_index.core.schema import NodeRelationship, NodeWithScore, QueryBundle, RelatedNodeInfo, TextNode
-from numpy.typing import NDArray
 
-from groundtune.errors import ModelUnreachable
-from groundtune.interop.bring import short, target
+from groundtune.interop.bring import TheirEmbedder, calling, target
 from groundtune.interop.convert import hit_of, metadata_of
-from groundtune.models.embed import unit_rows
 from groundtune.ports import Kind
 from groundtune.types import Generation, Hit, Message, Usage
 
@@ -56,13 +52,10 @@ class LlamaIndexSearch:
         """Best ``k`` passages, best first. An index is asked for ``k``. Raises ``ModelUnreachable`` when it raises
         anything.
         """
-        try:
+        with calling(f"llamaindex:{type(self._retriever).__name__}"):
             maker = getattr(self._retriever, "as_retriever", None)
             retriever = maker(similarity_top_k=k) if callable(maker) else self._retriever
             found = retriever.retrieve(query)[:k]
-        except Exception as error:
-            name = f"llamaindex:{type(self._retriever).__name__}"
-            raise ModelUnreachable("interop.model_failed", name=name, reason=short(error)) from error
         return [_hit(scored, rank) for rank, scored in enumerate(found)]
 
 
@@ -92,34 +85,24 @@ class LlamaIndexModel:
         options = {self._settings[name]: value for name, value in given.items() if self._settings.get(name)}
         chat = [ChatMessage(role=MessageRole(message.role), content=message.content) for message in messages]
         started = time.perf_counter()
-        try:
+        with calling(self.name):
             reply = self._llm.chat(chat, **options)
-        except Exception as error:
-            raise ModelUnreachable("interop.model_failed", name=self.name, reason=short(error)) from error
         return Generation(reply.message.content or "", _usage(reply.raw), time.perf_counter() - started, self.name)
 
 
-class LlamaIndexEmbedder:
+class LlamaIndexEmbedder(TheirEmbedder):
     """A LlamaIndex embedding behind our ``Embedder`` port."""
 
     def __init__(self, embedding: Any, name: str = "") -> None:  # noqa: ANN401 - BaseEmbedding
-        """``dimension`` is that of one embedded word. Raises ``ModelUnreachable`` when that fails."""
+        """Raises ``ModelUnreachable`` when it cannot embed."""
         self._embedding = embedding
-        self.name = name or f"llamaindex:{type(embedding).__name__}"
-        self.dimension = int(self.embed(["word"], kind="document").shape[1])
+        super().__init__(name or f"llamaindex:{type(embedding).__name__}")
 
-    def embed(self, texts: Sequence[str], *, kind: Kind) -> NDArray[Any]:
-        """float32 array of shape (len(texts), dimension), rows of length 1. Raises ``ModelUnreachable`` when the
-        embedding raises anything.
-        """
-        try:
-            if kind == "query":
-                rows = [self._embedding.get_query_embedding(text) for text in texts]
-            else:
-                rows = self._embedding.get_text_embedding_batch(list(texts))
-        except Exception as error:
-            raise ModelUnreachable("interop.model_failed", name=self.name, reason=short(error)) from error
-        return unit_rows(np.asarray(rows, dtype=np.float32).reshape(len(texts), -1))
+    def _rows(self, texts: list[str], kind: Kind) -> list[list[float]]:
+        if kind == "query":
+            return [self._embedding.get_query_embedding(text) for text in texts]
+        rows: list[list[float]] = self._embedding.get_text_embedding_batch(texts)
+        return rows
 
 
 def open_model(name: str, **options: object) -> LlamaIndexModel:

@@ -5,7 +5,7 @@ Written against llama-index-core 0.14.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from llama_index.core.base.base_query_engine import BaseQueryEngine
@@ -71,26 +71,19 @@ class GroundtuneLLM(CustomLLM):  # type: ignore[misc]
     @llm_chat_callback()  # type: ignore[untyped-decorator]
     def chat(self, messages: Sequence[ChatMessage], **options: Any) -> ChatResponse:  # noqa: ANN401
         """The next turn."""
-        made = self._ask([Message(_ROLES.get(one.role, "user"), one.content or "") for one in messages], options)
+        made = self._ask(_turns(messages), options)
         message = ChatMessage(role=MessageRole.ASSISTANT, content=made.text)
         return ChatResponse(message=message, raw=_raw(made))
 
     @llm_chat_callback()  # type: ignore[untyped-decorator]
     def stream_chat(self, messages: Sequence[ChatMessage], **options: Any) -> ChatResponseGen:  # noqa: ANN401
         """The next turn, piece by piece."""
-        turns = [Message(_ROLES.get(one.role, "user"), one.content or "") for one in messages]
-        model, settings = self._call(options)
-
-        def told() -> Generator[ChatResponse, None, None]:
-            text = ""
-            for one in pieces(model, turns, **settings):
-                raw = None if isinstance(one, str) else _raw(one)
-                delta = one if isinstance(one, str) else ""
-                text += delta
-                message = ChatMessage(role=MessageRole.ASSISTANT, content=text)
-                yield ChatResponse(message=message, delta=delta, raw=raw)
-
-        return told()
+        return (
+            ChatResponse(
+                message=ChatMessage(role=MessageRole.ASSISTANT, content=one.text), delta=one.delta, raw=one.raw
+            )
+            for one in self._stream(_turns(messages), options)
+        )
 
     @llm_completion_callback()  # type: ignore[untyped-decorator]
     def complete(self, prompt: str, formatted: bool = False, **options: Any) -> CompletionResponse:  # noqa: ANN401
@@ -101,21 +94,15 @@ class GroundtuneLLM(CustomLLM):  # type: ignore[misc]
     @llm_completion_callback()  # type: ignore[untyped-decorator]
     def stream_complete(self, prompt: str, formatted: bool = False, **options: Any) -> CompletionResponseGen:  # noqa: ANN401
         """The answer to a prompt, piece by piece."""
-        model, settings = self._call(options)
-
-        def told() -> Generator[CompletionResponse, None, None]:
-            text = ""
-            for one in pieces(model, [Message("user", prompt)], **settings):
-                raw = None if isinstance(one, str) else _raw(one)
-                delta = one if isinstance(one, str) else ""
-                text += delta
-                yield CompletionResponse(text=text, delta=delta, raw=raw)
-
-        return told()
+        return self._stream([Message("user", prompt)], options)
 
     def _ask(self, messages: Sequence[Message], options: dict[str, Any]) -> Generation:
         model, settings = self._call(options)
         return model.generate(messages, **settings)
+
+    def _stream(self, messages: Sequence[Message], options: dict[str, Any]) -> CompletionResponseGen:
+        model, settings = self._call(options)
+        return _told(pieces(model, messages, **settings))
 
     def _call(self, options: dict[str, Any]) -> tuple[Model, dict[str, Any]]:
         if self._port is None:
@@ -196,6 +183,20 @@ def response_of(answer: Answer) -> Response:
     ]
     about = {"citations": citations, "abstained": answer.abstained, "model": answer.model}
     return Response(response=answer.text, source_nodes=nodes, metadata=about)
+
+
+def _turns(messages: Sequence[ChatMessage]) -> list[Message]:
+    return [Message(_ROLES.get(one.role, "user"), one.content or "") for one in messages]
+
+
+def _told(made: Iterator[str | Generation]) -> CompletionResponseGen:
+    """Each with the text so far; the last one, with what was used, adds nothing to it."""
+    text = ""
+    for one in made:
+        raw = None if isinstance(one, str) else _raw(one)
+        delta = one if isinstance(one, str) else ""
+        text += delta
+        yield CompletionResponse(text=text, delta=delta, raw=raw)
 
 
 def _raw(made: Generation) -> dict[str, Any]:

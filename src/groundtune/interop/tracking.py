@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from groundtune.errors import GroundtuneError, MissingExtra, SpecError
+from groundtune.interop.bring import short
 from groundtune.measure.results import ApproachResult, Report
-
-TRACKERS = ("mlflow", "wandb", "trackio")
 
 
 @dataclass(frozen=True)
@@ -34,24 +33,20 @@ def log_report(report: Report, to: str, files: tuple[Path, ...] = ()) -> tuple[L
     its reason when the tracker refuses.
     """
     kind, _, place = to.partition(":")
-    if kind not in TRACKERS:
-        raise SpecError("interop.no_tracker", name=kind, known=", ".join(f"{one}:…" for one in TRACKERS))
-    log: Callable[[Report, ApproachResult, str, tuple[Path, ...]], str] = {
-        "mlflow": _mlflow, "wandb": _wandb, "trackio": _trackio,
-    }[kind]  # fmt: skip
+    if kind not in _TRACKERS:
+        raise SpecError("interop.no_tracker", name=kind, known=", ".join(f"{one}:…" for one in _TRACKERS))
     made: list[Logged] = []
     for result in report.approaches:
         if result.skipped:
             continue
         try:
-            made.append(Logged(result.name, log(report, result, place, files), len(numbers_of(result))))
+            made.append(Logged(result.name, _TRACKERS[kind](report, result, place, files), len(numbers_of(result))))
         except GroundtuneError:
             raise
         except Exception as error:
             if isinstance(error, ModuleNotFoundError) and (error.name or "").partition(".")[0] == kind:
                 raise MissingExtra("interop.needs_package", package=kind) from error
-            reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
-            raise GroundtuneError("interop.tracker_failed", name=to, reason=reason) from error
+            raise GroundtuneError("interop.tracker_failed", name=to, reason=short(error, 300)) from error
     return tuple(made)
 
 
@@ -135,6 +130,11 @@ def _trackio(report: Report, result: ApproachResult, place: str, files: tuple[Pa
     trackio.log(numbers_of(result))
     trackio.finish()
     return ""
+
+
+_TRACKERS: dict[str, Callable[[Report, ApproachResult, str, tuple[Path, ...]], str]] = {
+    "mlflow": _mlflow, "wandb": _wandb, "trackio": _trackio,
+}  # fmt: skip
 
 
 def _key(name: str) -> str:

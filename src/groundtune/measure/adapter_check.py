@@ -22,11 +22,10 @@ def check_adapter(config: Config, name: str, progress: Callable[[int, int], None
     models do.
     """
     adapters = Adapters(config.state / "adapters")
-    adapter = adapters.get(name)
-    card = adapters.card(name)
+    card = adapters.sound(name)
     asked = held_out(config, card.approach, most=_OWN)
     setting = make_setting(config, None)
-    before, after = setting.open_model(None), setting.open_model(adapter.path)
+    before, after = setting.open_model(None), setting.open_model(card.adapter.path)
     found = check_forgetting(
         before,
         after,

@@ -8,7 +8,6 @@ Holm-corrected over the parts. Answers are greedy, so a repetition gives the sam
 
 from __future__ import annotations
 
-import json
 import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
@@ -24,6 +23,8 @@ from groundtune.measure.stats import estimate, holm, paired_difference, paired_p
 from groundtune.ports import Model
 from groundtune.text.normalise import contains_answer
 from groundtune.text.prompts import Shown, render
+from groundtune.tuning.export import chats_of
+from groundtune.tuning.scoring import whole_json
 from groundtune.types import Message
 
 SUITE = Path(__file__).parent / "general.toml"
@@ -161,12 +162,8 @@ def check_forgetting(
     each question. Chats that are too long for a model are left out. Raises what the models do otherwise.
     """
     general = [task for task in tasks() if task.kind != "refuse"]
-    head = (Message("system", system),) if system else ()
-    refused: list[Sequence[Message]] = [
-        (*head, Message("user", task.text)) for task in tasks() if task.kind == "refuse"
-    ]
-    refused += list(unanswerable)
-    plain: list[Sequence[Message]] = [(Message("user", task.text),) for task in general]
+    refused = [*chats_of([task.text for task in tasks() if task.kind == "refuse"], system), *unanswerable]
+    plain = chats_of([task.text for task in general])
     tell = _Telling(2 * (len(plain) + len(refused)), progress)
     wrote = [[_say(model, chat, tell) for chat in plain] for model in (before, after)]
     right = [[task.right(text) for task, text in zip(general, texts, strict=True)] for texts in wrote]
@@ -194,7 +191,7 @@ def check_forgetting(
 
 def trained_keys(targets: Sequence[str]) -> frozenset[str] | None:
     """Keys that most trained answers have as JSON objects; None when most are no JSON objects."""
-    found = [frozenset(value) for target in targets if isinstance(value := _json(target), dict)]
+    found = [frozenset(value) for target in targets if isinstance(value := whole_json(target), dict)]
     if not targets or len(found) < _USUAL * len(targets):
         return None
     every = frozenset[str]().union(*found)
@@ -203,7 +200,7 @@ def trained_keys(targets: Sequence[str]) -> frozenset[str] | None:
 
 def in_form(text: str, keys: frozenset[str]) -> bool:
     """Whether a whole output is a JSON object with all of ``keys``."""
-    value = _json(text)
+    value = whole_json(text)
     return isinstance(value, dict) and keys <= value.keys()
 
 
@@ -244,10 +241,3 @@ def _shares(general: Sequence[Task], right: Sequence[Sequence[bool]], lang: str)
     places = [index for index, task in enumerate(general) if task.lang == lang]
     before, after = (sum(side[index] for index in places) / len(places) for side in right)
     return before, after
-
-
-def _json(text: str) -> Any:  # noqa: ANN401 - any JSON
-    try:
-        return json.loads(text.strip())
-    except (ValueError, RecursionError):
-        return None

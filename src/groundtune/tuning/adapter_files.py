@@ -52,8 +52,12 @@ def template_digest(folder: Path) -> str:
 
 def end_tokens(folder: Path) -> tuple[int, ...]:
     """The ids that end an answer, by the generation settings."""
-    found = read_json(folder / "generation_config.json").get("eos_token_id")
-    numbers = found if isinstance(found, list) else [found]
+    return token_ids(read_json(folder / "generation_config.json").get("eos_token_id"))
+
+
+def token_ids(found: Any) -> tuple[int, ...]:  # noqa: ANN401
+    """Ids as settings hold them: one number, a list of them, or nothing."""
+    numbers = found if isinstance(found, list | tuple) else [found]
     return tuple(number for number in numbers if isinstance(number, int))
 
 

@@ -114,15 +114,19 @@ class Adapters:
         return _with(card, damage=changed) if changed else card
 
     def get(self, name: str) -> Adapter:
-        """One adapter. Raises ``DataError`` when there is none of that name, when its files are damaged, or when its
-        base model has changed since.
+        """One adapter. Raises ``DataError`` as ``sound`` does."""
+        return self.sound(name).adapter
+
+    def sound(self, name: str) -> Card:
+        """One adapter that can answer. Raises ``DataError`` when there is none of that name, when its files are damaged,
+        or when its base model has changed since.
         """
         card = self.card(name, thorough=True)
         if card.damage:
             raise DataError("tuning.adapter_damaged", name=name, damage=card.damage)
         if card.base_changed:
             raise DataError("tuning.base_changed", name=name, base=card.adapter.base)
-        return card.adapter
+        return card
 
     def delete(self, name: str, *, force: bool = False) -> None:
         """Remove an adapter; it is gone from the list at once. Raises ``DataError`` as ``card`` does, and for one that

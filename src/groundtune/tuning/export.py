@@ -11,8 +11,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,15 +25,17 @@ from groundtune.tuning import export_folders
 from groundtune.tuning.export_card import PromptForm, readme
 from groundtune.tuning.export_check import Verified, verify
 from groundtune.tuning.export_llama import open_gguf
-from groundtune.tuning.export_ollama import modelfile, take_apart
+from groundtune.tuning.export_ollama import LONGEST_CONTEXT, Turns, modelfile, take_apart
 from groundtune.tuning.export_source import Source, open_source
-from groundtune.tuning.gguf import KINDS, write_gguf
+from groundtune.tuning.gguf import KIND_OF, KINDS, write_gguf
+from groundtune.tuning.gguf_words import writes_begin
+from groundtune.tuning.quiet import quiet
 from groundtune.tuning.rows import template_text
 from groundtune.types import Adapter, Message
 
 FORMS = ("safetensors", "gguf", "ollama", "vllm")
 NOTE = "export.json"
-_TORCH = {"f32": "float32", "f16": "float16", "bf16": "bfloat16"}
+_TORCH = {kind: name for name, kind in KIND_OF.items()}
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ def export(order: Order, say_step: Callable[[str], None] | None = None) -> Expor
     tell = say_step or (lambda _: None)
     _check(order)
     tell("open")
-    with _quiet():
+    with quiet("groundtune export"):
         source = open_source(order.base, order.adapter.path if order.adapter else None)
     form = replace(order.form, whole=_whole(source, order.form))
     order.out.parent.mkdir(parents=True, exist_ok=True)
@@ -93,7 +94,7 @@ def export(order: Order, say_step: Callable[[str], None] | None = None) -> Expor
     work.mkdir()
     try:
         tell("write")
-        with _quiet():
+        with quiet("groundtune export"):
             written = _WRITERS[order.to](order, source, work)
         tell("verify")
         verified = _verified(order, source, work, written)
@@ -111,10 +112,13 @@ def export(order: Order, say_step: Callable[[str], None] | None = None) -> Expor
 
 @dataclass(frozen=True)
 class _Written:
-    """What a writer left: the type of the weights, and what the README says about serving them."""
+    """What a writer left: the type of the weights, what the README says about serving them, and the chat template where
+    it was translated.
+    """
 
     kind: str
     facts: Mapping[str, str] = field(default_factory=dict)
+    turns: Turns | None = None
 
 
 def _check(order: Order) -> None:
@@ -133,7 +137,7 @@ def _check(order: Order) -> None:
 def _safetensors(order: Order, source: Source, work: Path) -> _Written:
     dtype = _TORCH[order.kind] if order.kind else source.dtype
     export_folders.write_merged(source, work, dtype)
-    return _Written(next(kind for kind, name in _TORCH.items() if name == dtype))
+    return _Written(KIND_OF[dtype])
 
 
 def _gguf(order: Order, source: Source, work: Path) -> _Written:
@@ -144,16 +148,16 @@ def _gguf(order: Order, source: Source, work: Path) -> _Written:
         "approach": order.form.approach,
     }
     kind = write_gguf(source, work / file, name=order.name, kind=order.kind, facts=facts)
-    return _Written(kind, {"file": file, "context": str(min(source.context, 8192))})
+    return _Written(kind, {"file": file, "context": str(min(source.context, LONGEST_CONTEXT))})
 
 
 def _ollama(order: Order, source: Source, work: Path) -> _Written:
     turns = take_apart(source)
     written = _gguf(order, source, work)
-    begin = source.tokenizer("").get("input_ids") == [source.tokenizer.bos_token_id]
+    begin = writes_begin(source.tokenizer)
     text = modelfile(source, turns, written.facts["file"], adds_begin=begin, system=order.form.system)
     write_whole(work / "Modelfile", text)
-    return written
+    return replace(written, turns=turns)
 
 
 def _vllm(order: Order, source: Source, work: Path) -> _Written:
@@ -178,17 +182,14 @@ def _verified(order: Order, source: Source, work: Path, written: _Written) -> Ve
         return verify(answering, loaded, order.chats, "peft")
     loaded, how = open_gguf(work / written.facts["file"])
     found = verify(answering, loaded, order.chats, how)
-    return replace(found, template=_template(order, source)) if order.to == "ollama" else found
+    return replace(found, template=_template(order, source, written.turns)) if written.turns else found
 
 
-def _template(order: Order, source: Source) -> int:
+def _template(order: Order, source: Source, turns: Turns) -> int:
     """Chats that the Modelfile's template writes exactly as the source's own template does."""
-    turns = take_apart(source)
     same = 0
     for chat in order.chats:
-        own = source.tokenizer.apply_chat_template(
-            [message.as_dict() for message in chat], tokenize=False, add_generation_prompt=True
-        )
+        own = template_text(source.tokenizer, [message.as_dict() for message in chat], add_generation_prompt=True)
         same += turns.write(chat) == own
     return same
 
@@ -221,26 +222,6 @@ def _whole(source: Source, form: PromptForm) -> str:
         return ""
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """No progress bars and notices of libraries between our own lines."""
-    import warnings
-
-    try:
-        from transformers.utils import logging
-    except ModuleNotFoundError as error:
-        raise registry.missing(error, "groundtune export") from error
-    verbosity = logging.get_verbosity()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.set_verbosity(verbosity)
-
-
 def _replace(work: Path, out: Path) -> None:
     """Put the finished folder in the place of an older export."""
     old = out.with_name(f".{out.name}.old")
@@ -251,7 +232,7 @@ def _replace(work: Path, out: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def chats_of(texts: Sequence[str], system: str) -> tuple[tuple[Message, ...], ...]:
+def chats_of(texts: Sequence[str], system: str = "") -> tuple[tuple[Message, ...], ...]:
     """Single questions as chats, under ``system`` when there is one."""
     head = (Message("system", system),) if system else ()
     return tuple((*head, Message("user", text)) for text in texts)

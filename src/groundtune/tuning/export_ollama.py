@@ -17,7 +17,7 @@ from groundtune.tuning.rows import template_text
 from groundtune.types import Message
 
 _MARKS = {"system": "GTSYSTEM0MARK", "user": "GTUSER0MARK", "assistant": "GTANSWER0MARK"}
-_LONGEST_CONTEXT = 8192  # tokens that the Modelfile asks for; Ollama reserves memory for all of them
+LONGEST_CONTEXT = 8192  # tokens that the Modelfile asks for; Ollama reserves memory for all of them
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def modelfile(source: Source, turns: Turns, gguf: str, *, adds_begin: bool, syst
     if system.strip():
         lines.append(f'SYSTEM """{system.strip()}"""')
     lines += [f'PARAMETER stop "{_quoted(text)}"' for text in source.end_texts]
-    lines += ["PARAMETER temperature 0", f"PARAMETER num_ctx {min(source.context, _LONGEST_CONTEXT)}"]
+    lines += ["PARAMETER temperature 0", f"PARAMETER num_ctx {min(source.context, LONGEST_CONTEXT)}"]
     for part in (turns.go(begin=not adds_begin), system):
         if '"""' in part:
             raise TrainingError("tuning.ollama_quotes")

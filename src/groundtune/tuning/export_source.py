@@ -4,8 +4,7 @@ every token that ends an answer.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,9 @@ from typing import Any
 from groundtune.errors import TrainingError
 from groundtune.registry import missing
 from groundtune.text.normalise import squeeze
+from groundtune.tuning.adapter_files import end_tokens, token_ids
 from groundtune.tuning.base import base_path
-from groundtune.tuning.lora import load_tokenizer
+from groundtune.tuning.loading import load_tokenizer
 from groundtune.tuning.rows import special_tokens, template_text
 
 LARGE = 200_000_000  # parameters; smaller models are written in float32, so that nothing of the adapter is rounded away
@@ -88,8 +88,6 @@ def open_source(base: str, adapter: str | Path | None = None) -> Source:
 
 def plain_template(template: str) -> str:
     """Without ``{% generation %}`` marks: they are an extension of transformers that other programs refuse."""
-    import re
-
     return re.sub(r"\{%-?\s*(?:end)?generation\s*-?%\}", "", template)
 
 
@@ -101,14 +99,10 @@ def _merged(model: Any, adapter: Path) -> Any:  # noqa: ANN401
 
 def _ends(model: Any, tokenizer: Any, adapter: str | Path | None) -> tuple[int, ...]:  # noqa: ANN401
     """The token after an answer in the chat template, those of both generation settings, the tokenizer's own."""
-    found = [*_after_answer(tokenizer), *_listed(getattr(model.generation_config, "eos_token_id", None))]
+    found = [*_after_answer(tokenizer), *token_ids(getattr(model.generation_config, "eos_token_id", None))]
     if adapter is not None:
-        try:
-            table = json.loads((Path(adapter) / "generation_config.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            table = {}
-        found += _listed(table.get("eos_token_id"))
-    found += _listed(tokenizer.eos_token_id)
+        found += end_tokens(Path(adapter))
+    found += token_ids(tokenizer.eos_token_id)
     return tuple(dict.fromkeys(found))
 
 
@@ -120,9 +114,3 @@ def _after_answer(tokenizer: Any) -> list[int]:  # noqa: ANN401
         return []
     tokens = [token for token in special_tokens(tokenizer) if token and after.startswith(token)]
     return [int(tokenizer.convert_tokens_to_ids(max(tokens, key=len)))] if tokens else []
-
-
-def _listed(ends: int | Sequence[int] | None) -> list[int]:
-    if ends is None:
-        return []
-    return [int(end) for end in ends] if isinstance(ends, Sequence) else [int(ends)]

@@ -24,7 +24,7 @@ ARCHITECTURES = {
     "qwen3": ("qwen3", False),
 }
 KINDS = ("f32", "f16", "bf16", "q8_0")
-_TORCH = {"float32": "f32", "float16": "f16", "bfloat16": "bf16"}
+KIND_OF = {"float32": "f32", "float16": "f16", "bfloat16": "bf16"}  # by the torch name of a type
 
 
 def write_gguf(source: Source, path: Path, *, name: str, kind: str = "", facts: Mapping[str, str] | None = None) -> str:
@@ -45,7 +45,7 @@ def write_gguf(source: Source, path: Path, *, name: str, kind: str = "", facts: 
     if architecture == "qwen2" and _head_size(config) * config.num_attention_heads != config.hidden_size:
         found = f"{config.model_type}, head_dim {_head_size(config)}"  # llama.cpp takes it from the width alone
         raise TrainingError("tuning.gguf_architecture", found=found, known=", ".join(ARCHITECTURES))
-    kind = kind or _TORCH.get(source.dtype, "f16")
+    kind = kind or KIND_OF.get(source.dtype, "f16")
     words = read_words(source.tokenizer, config.vocab_size)
     extra = _rope_tensor(config)
     temporary = path.with_name(f".{path.name}.part")

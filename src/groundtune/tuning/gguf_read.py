@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from groundtune.registry import missing
-from groundtune.tuning.gguf_words import CONTROL, Words, build_tokenizer
+from groundtune.tuning.gguf_words import Words, build_tokenizer
 from groundtune.types import Generation, Message, Usage
 
 Tensor = Any
@@ -204,8 +204,3 @@ def _words(facts: Mapping[str, Any]) -> Words:
 
 def _refuse(message: str) -> str:
     raise ValueError(message)
-
-
-def control_tokens(words: Words) -> tuple[str, ...]:
-    """Texts of the tokens that mark turns and ends."""
-    return tuple(token for token, kind in zip(words.tokens, words.types, strict=True) if kind == CONTROL)

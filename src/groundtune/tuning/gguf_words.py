@@ -52,7 +52,6 @@ def read_words(tokenizer: Any, size: int) -> Words:  # noqa: ANN401 - a fast tra
     names |= {number: row["content"] for number, row in added.items()}
     tokens = tuple(names.get(number, f"[PAD{number}]") for number in range(size))
     merges = tuple(merge if isinstance(merge, str) else " ".join(merge) for merge in model["merges"])
-    begin = list(tokenizer("").get("input_ids", ()))
     return Words(
         tokens=tokens,
         types=tuple(_type(number, names, added) for number in range(size)),
@@ -61,8 +60,14 @@ def read_words(tokenizer: Any, size: int) -> Words:  # noqa: ANN401 - a fast tra
         bos=tokenizer.bos_token_id,
         eos=tokenizer.eos_token_id,
         pad=tokenizer.pad_token_id,
-        adds_bos=bool(begin) and begin[0] == tokenizer.bos_token_id,
+        adds_bos=writes_begin(tokenizer),
     )
+
+
+def writes_begin(tokenizer: Any) -> bool:  # noqa: ANN401
+    """Whether the tokenizer itself puts the begin token before a text."""
+    begin = list(tokenizer("").get("input_ids", ()))
+    return bool(begin) and begin[0] == tokenizer.bos_token_id
 
 
 def pre_of(table: Mapping[str, Any]) -> str:

@@ -100,8 +100,13 @@ def pretrained(kind: str, base: str, **options: Any) -> Any:  # noqa: ANN401
     try:
         return auto(kind).from_pretrained(path, **options)
     except (OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise TrainingError("tuning.base_unreadable", base=base, reason=reason) from error
+        raise unreadable(base, error) from error
+
+
+def unreadable(base: str, error: Exception) -> TrainingError:
+    """What to raise for a base that a library cannot read: with the first line of its reason."""
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return TrainingError("tuning.base_unreadable", base=base, reason=reason)
 
 
 def auto(kind: str) -> Any:  # noqa: ANN401

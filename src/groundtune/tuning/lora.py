@@ -11,8 +11,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,11 +19,13 @@ from typing import Any
 from groundtune.config import TuningSection
 from groundtune.errors import TrainingError
 from groundtune.tuning import adapters, memory, packing, rows
-from groundtune.tuning.base import base_path, data_digest, training_digest
+from groundtune.tuning.adapter_files import token_ids
+from groundtune.tuning.base import data_digest, training_digest
 from groundtune.tuning.data import require_enough
-from groundtune.tuning.loading import auto, load_base, load_tokenizer, require_four_bit, wants_half
+from groundtune.tuning.loading import load_base, load_tokenizer, pretrained, require_four_bit, wants_half
 from groundtune.tuning.plan import Plan, Progress, make_plan
 from groundtune.tuning.preflight import Preflight, report
+from groundtune.tuning.quiet import quiet, threads
 from groundtune.tuning.scoring import Scoring, scoring_for
 from groundtune.tuning.stopping import Judge, Parts, divide
 from groundtune.tuning.workspace import first_process, keep_way, kept_way, last_checkpoint, open_workspace, processes
@@ -86,8 +87,7 @@ class LoraTrainer:
 
     def limit(self, base: str) -> int:
         """The longest row in tokens: ``tuning.max_tokens``, or what the model's positions allow."""
-        config = auto("AutoConfig").from_pretrained(base_path(base))
-        positions = getattr(config, "max_position_embeddings", None)
+        positions = getattr(pretrained("AutoConfig", base), "max_position_embeddings", None)
         return min(self.settings.max_tokens, positions) if isinstance(positions, int) else self.settings.max_tokens
 
     def train(self, examples: Sequence[Example], *, base: str, out: str) -> Adapter:
@@ -110,7 +110,7 @@ class LoraTrainer:
         if first_process():
             keep_way(work, ready.way)
         started = time.monotonic()
-        with _quiet(ready.way.threads):
+        with quiet("groundtune tune"), threads(ready.way.threads):
             table = self._run(ready, base, folder, work)
         settings = {**asdict(self.settings), **table, "data_digest": data_digest(examples)}
         settings["context"] = any("gold_shown" in example.metadata for example in examples)
@@ -162,7 +162,7 @@ class LoraTrainer:
         except (RuntimeError, MemoryError) as error:
             if not memory.is_out_of_memory(error):
                 raise
-            need = f"{ready.way.estimate.total / memory.GIB:.1f}"
+            need = memory.in_gib(ready.way.estimate.total)
             raise TrainingError("tuning.out_of_memory", need=need, batch=self.settings.batch_size) from error
         log = trainer.state.log_history
         losses = [entry["loss"] for entry in log if "loss" in entry]
@@ -224,28 +224,6 @@ def _save(model: Any, tokenizer: Any, folder: Path, ends: Sequence[int]) -> None
     model.save_pretrained(str(folder), save_embedding_layers=False)
     tokenizer.save_pretrained(str(folder))
     generation = model.get_base_model().generation_config
-    known = generation.eos_token_id
-    known = known if isinstance(known, list) else [known] if known is not None else []
+    known = token_ids(generation.eos_token_id)
     table = {"eos_token_id": [*known, *(end for end in ends if end not in known)]}
     (folder / "generation_config.json").write_text(json.dumps(table, indent=1), encoding="utf-8")
-
-
-@contextmanager
-def _quiet(threads: int) -> Iterator[None]:
-    """The threads of the way, no library chatter."""
-    import warnings
-
-    import torch
-    from transformers.utils import logging
-
-    before, verbosity = torch.get_num_threads(), logging.get_verbosity()
-    torch.set_num_threads(threads)
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        torch.set_num_threads(before)
-        logging.set_verbosity(verbosity)

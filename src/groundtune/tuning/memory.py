@@ -16,7 +16,8 @@ from typing import Any
 
 from groundtune.config import TuningSection
 from groundtune.errors import TrainingError
-from groundtune.tuning.loading import auto, pretrained
+from groundtune.tuning.loading import auto, pretrained, unreadable
+from groundtune.tuning.quiet import threads as on_threads
 from groundtune.tuning.rows import Row
 
 GIB = float(1 << 30)
@@ -85,8 +86,7 @@ def shape_of(base: str) -> Shape:
         with torch.device("meta"):
             model = auto("AutoModelForCausalLM").from_config(config)
     except (ValueError, ImportError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise TrainingError("tuning.base_unreadable", base=base, reason=reason) from error
+        raise unreadable(base, error) from error
     head = model.get_output_embeddings()
     linears = [m for m in model.modules() if isinstance(m, torch.nn.Linear) and m is not head]
     text = config.get_text_config()
@@ -146,7 +146,7 @@ def choose(
             tried.append(way)
     least = tried[-1].estimate.total
     longest = max(len(row.input_ids) for row in rows)
-    raise TrainingError("tuning.memory", need=f"{least / GIB:.1f}", free=f"{(free or 0) / GIB:.1f}", longest=longest)
+    raise TrainingError("tuning.memory", need=in_gib(least), free=in_gib(free), longest=longest)
 
 
 def free_memory(settings: TuningSection) -> float | None:
@@ -175,6 +175,11 @@ def _container(limit: Path, used: Path) -> float | None:
     except OSError:
         return None
     return float(int(most) - int(now)) if most.isdigit() and int(most) < 1 << 60 else None
+
+
+def in_gib(size: float | None) -> str:
+    """Bytes as GiB; ``?`` when they are not known."""
+    return "?" if size is None else f"{size / GIB:.1f}"
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -212,15 +217,12 @@ def _rate(*, half: bool, threads: int) -> float:
         512, 512, dtype=torch.bfloat16 if half else torch.float32, device="cuda" if cuda else "cpu"
     )
     clock = time.perf_counter if cuda else time.process_time
-    before, best = torch.get_num_threads(), float("inf")
-    torch.set_num_threads(threads)
-    try:
+    best = float("inf")
+    with on_threads(threads):
         for _ in range(4):
             started = clock()
             torch.mm(matrix, matrix)
             if cuda:
                 torch.cuda.synchronize()
             best = min(best, clock() - started)
-    finally:
-        torch.set_num_threads(before)
     return 2.0 * 512**3 / max(best / (1 if cuda else threads), 1e-6)

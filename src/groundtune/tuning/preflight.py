@@ -10,11 +10,9 @@ from typing import Any
 
 from groundtune.config import TuningSection
 from groundtune.messages import say
-from groundtune.tuning.memory import GIB, SMALL, Shape, Way, seconds_of
+from groundtune.tuning.memory import SMALL, Shape, Way, in_gib, seconds_of
 from groundtune.tuning.plan import Plan
 from groundtune.tuning.rows import Row, decode, end_tokens
-
-SHOWN = 3
 
 
 @dataclass(frozen=True)
@@ -95,7 +93,7 @@ def report(
     return Preflight(
         rows=len(rows),
         checked=checked,
-        shown=tuple(_shown(row, tokenizer) for row in picked.values())[:SHOWN],
+        shown=tuple(_shown(row, tokenizer) for row in picked.values()),
         end_token=" ".join(decode(tokenizer, [end]) for end in ends),
         longest=len(by_length[-1].input_ids),
         mean=tokens / len(rows),
@@ -130,13 +128,13 @@ def _defaults(
     size = (("count", str(count)),)
     size_in_millions = shape.parameters / 1e6
     millions = (("millions", f"{size_in_millions:.{0 if size_in_millions >= 10 else 1}f}"),)
-    room = (("need", f"{way.estimate.total / GIB:.1f}"), ("free", _gib(way.free)))
+    room = (("need", in_gib(way.estimate.total)), ("free", in_gib(way.free)))
     small = "small_model" if shape.parameters < SMALL else "large_model"
     whole = way.accumulation == 1 and not way.checkpointing
     return (
         Default("epochs", str(plan.passes), "set" if settings.epochs else "by_count", size),
         Default("learning_rate", f"{rate:g}", "set" if settings.learning_rate else small, millions),
-        Default("validation", str(checked), _why_checked(checked, count, settings, form), (*size, ("form", form))),
+        Default("validation", str(checked), _why_checked(checked, settings, form), (*size, ("form", form))),
         Default("batch_size", f"{way.micro_batch} x {way.accumulation}", "fits" if whole else "tight", room),
         Default("checkpointing", _yes(way.checkpointing), "tight" if way.checkpointing else "fits", room),
         Default("precision", "bfloat16" if way.half else "float32", _why_precision(way, settings)),
@@ -145,7 +143,7 @@ def _defaults(
     )
 
 
-def _why_checked(checked: int, count: int, settings: TuningSection, form: str) -> str:
+def _why_checked(checked: int, settings: TuningSection, form: str) -> str:
     if checked:
         return f"score_{form}"
     return "set" if settings.validation <= 0 else "no_validation"
@@ -159,7 +157,3 @@ def _why_precision(way: Way, settings: TuningSection) -> str:
 
 def _yes(value: bool) -> str:
     return "true" if value else "false"
-
-
-def _gib(free: float | None) -> str:
-    return "?" if free is None else f"{free / GIB:.1f}"

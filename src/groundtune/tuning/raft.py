@@ -19,6 +19,7 @@ from dataclasses import replace
 from groundtune.text.prompts import Shown, render
 from groundtune.text.scripts import cjk_share
 from groundtune.text.sentences import enclosing_sentence
+from groundtune.tuning.scoring import whole_json
 from groundtune.types import Example, Message
 
 
@@ -41,15 +42,16 @@ def raft_example(
     stand in the gold passage, an answer in words that is given with that passage begins with it.
     """
     passages = [shown for shown in distractors if gold is None or shown.text != gold.text]
-    shown_gold = gold is not None and keep_gold
-    if gold is not None and keep_gold:
+    kept = gold if keep_gold else None
+    target = example.target
+    if kept is not None:
         place = random.Random(f"{seed}:{example.input}").randint(0, len(passages))
-        passages.insert(place, gold)
-    target = refusal if gold is not None and not keep_gold and refusal is not None else example.target
-    if shown_gold and gold is not None and quote:
-        target = quoted(target, quote, gold)
+        passages.insert(place, kept)
+        target = quoted(target, quote, kept) if quote else target
+    elif gold is not None and refusal is not None:
+        target = refusal
     messages = (*with_passages(example.prompt, passages), Message("assistant", target))
-    return replace(example, messages=messages, metadata={**example.metadata, "gold_shown": shown_gold})
+    return replace(example, messages=messages, metadata={**example.metadata, "gold_shown": kept is not None})
 
 
 def with_passages(prompt: Sequence[Message], passages: Sequence[Shown]) -> tuple[Message, ...]:
@@ -63,7 +65,7 @@ def quoted(target: str, quote: str, gold: Shown) -> str:
     """``target`` after ``quote`` in quotation marks of its script; as it is when it is JSON, when it quotes already, or
     when the passage does not hold the quote word for word.
     """
-    if quote not in gold.text.replace("**", "") or quote in target or _is_json(target):
+    if quote not in gold.text.replace("**", "") or quote in target or isinstance(whole_json(target), dict | list):
         return target
     opening, closing = ("「", "」") if cjk_share(quote) > 0.3 else ("“", "”")
     return f"{opening}{quote}{closing}\n{target}"
@@ -81,15 +83,5 @@ def quote_for(gold: Shown, proof: str) -> str:
 
 def refusal_like(target: str) -> str | None:
     """A refusal in the form of an answer: the same JSON object with null everywhere; None for an answer in words."""
-    try:
-        value = json.loads(target)
-    except (ValueError, RecursionError):
-        return None
+    value = whole_json(target)
     return json.dumps(dict.fromkeys(value), ensure_ascii=False) if isinstance(value, dict) and value else None
-
-
-def _is_json(text: str) -> bool:
-    try:
-        return isinstance(json.loads(text), dict | list)
-    except (ValueError, RecursionError):
-        return False

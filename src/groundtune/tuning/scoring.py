@@ -37,7 +37,7 @@ class Scoring:
 
 def scoring_for(targets: Sequence[str], schema: Mapping[str, Any] | None = None) -> Scoring:
     """The score that fits most of ``targets``."""
-    parsed = sum(isinstance(_parse(target), dict | list) for target in targets)
+    parsed = sum(isinstance(whole_json(target), dict | list) for target in targets)
     if targets and parsed >= _SHARE * len(targets):
         return Scoring("json", schema)
     short = sum(len(answer_tokens(target)) <= _LABEL_TOKENS for target in targets)
@@ -49,13 +49,12 @@ def json_score(target: str, output: str, schema: Mapping[str, Any] | None = None
     """F1 over the leaves: right when the same path holds the same value (case, width and punctuation aside); items of a
     list match in any order. 0 when the whole output is no JSON or does not fit ``schema``.
     """
-    found = _parse(output)
+    found = whole_json(output)
     if found is None and output.strip() != "null":
         return 0.0
     if schema is not None and not fits(schema, found):
         return 0.0
-    gold, given = Counter(_leaves(_parse(target))), Counter(_leaves(found))
-    return 2.0 * sum((gold & given).values()) / (sum(gold.values()) + sum(given.values()))
+    return _f1(Counter(_leaves(whole_json(target))), Counter(_leaves(found)))
 
 
 def token_f1(target: str, output: str) -> float:
@@ -63,10 +62,15 @@ def token_f1(target: str, output: str) -> float:
     gold, given = Counter(answer_tokens(target)), Counter(answer_tokens(output))
     if not gold or not given:
         return float(_key(target) == _key(output))
-    return 2.0 * sum((gold & given).values()) / (sum(gold.values()) + sum(given.values()))
+    return _f1(gold, given)
 
 
-def _parse(text: str) -> Any:  # noqa: ANN401
+def _f1(gold: Counter[Any], given: Counter[Any]) -> float:
+    return 2.0 * (gold & given).total() / (gold.total() + given.total())
+
+
+def whole_json(text: str) -> Any:  # noqa: ANN401 - any JSON
+    """The JSON value that a whole text is, white space around it aside; None when it is none."""
     try:
         return json.loads(text.strip())
     except (ValueError, RecursionError):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -67,25 +68,33 @@ def verify(trainer: Any, rows: Sequence[Row]) -> bool:  # noqa: ANN401
 
     model, base = trainer.model, trainer.model.get_base_model()
     two = sorted(rows, key=lambda row: len(row.input_ids))[:2]
-    used = packing.attention_of(base)
-    training = model.training
-    model.eval()
     try:
-        with torch.no_grad():
+        with _evaluating(model), torch.no_grad():
             batch = trainer._prepare_inputs(trainer.data_collator(_table(two)))
             together = float(trainer.compute_loss(model, batch))
             packing.use_attention(base, packing.PLAIN)
-            alone = sum(_plain_loss(model, row) for row in two) / sum(row.trained for row in two)
+            alone = sum(plain_loss(model, row) for row in two) / sum(row.trained for row in two)
     except (ValueError, RuntimeError, TypeError):
         return False
-    finally:
-        packing.use_attention(base, used)
-        model.train(training)
     same = _SAME_HALF if _half(base) else _SAME
     return abs(together - alone) <= same * max(1e-3, abs(alone))
 
 
-def _plain_loss(model: Any, row: Row) -> float:  # noqa: ANN401
+@contextmanager
+def _evaluating(model: Any) -> Iterator[None]:  # noqa: ANN401
+    """A model in evaluation mode; afterwards in the mode and with the attention of before."""
+    base, training = model.get_base_model(), model.training
+    used = packing.attention_of(base)
+    model.eval()
+    try:
+        yield
+    finally:
+        packing.use_attention(base, used)
+        model.train(training)
+
+
+def plain_loss(model: Any, row: Row) -> float:  # noqa: ANN401
+    """The loss of one row alone, summed over its trained tokens, with all logits computed."""
     import torch
 
     device = next(model.parameters()).device
@@ -207,18 +216,12 @@ def _trainer_class(judge: Judge | None) -> Any:  # noqa: ANN401
             assert judge is not None
             model = self.accelerator.unwrap_model(self.model)
             base = model.get_base_model()
-            training, used = model.training, packing.attention_of(base)
-            model.eval()
-            try:
-                device = next(model.parameters()).device.type
-                # bfloat16 base, float32 adapter
-                with torch.autocast(device, dtype=torch.bfloat16, enabled=_half(base)):
-                    loss = self._held_out_loss(judge.rows)
-                    packing.use_attention(base, packing.PLAIN)
-                    scores = judge.scores(model, self.processing_class)
-            finally:
-                packing.use_attention(base, used)
-                model.train(training)
+            device = next(model.parameters()).device.type
+            # bfloat16 base, float32 adapter
+            with _evaluating(model), torch.autocast(device, dtype=torch.bfloat16, enabled=_half(base)):
+                loss = self._held_out_loss(judge.rows)
+                packing.use_attention(base, packing.PLAIN)
+                scores = judge.scores(model, self.processing_class)
             score = sum(scores) / len(scores)
             metrics = {"eval_loss": loss, "eval_score": score, KEY: choice(score, loss)}
             self.log(metrics)

@@ -15,7 +15,7 @@ from groundtune.errors import TrainingError
 from groundtune.files import write_whole
 from groundtune.tuning.memory import Estimate, Way
 
-_WAY = "way.json"
+_WAY, _DIGEST = "way.json", "digest"
 _PATIENCE = 300.0  # seconds that the other processes wait for the first one
 
 
@@ -36,7 +36,7 @@ def kept_way(folder: Path, digest: str) -> Way | None:
     """How an interrupted run of the same training computes its steps; None when there is none."""
     work = folder / "checkpoints"
     try:
-        if (work / "digest").read_text(encoding="utf-8") != digest:
+        if not _belongs(work, digest):
             return None
         table = json.loads((work / _WAY).read_text(encoding="utf-8"))
         return Way(**{**table, "estimate": Estimate(**table["estimate"])})
@@ -54,19 +54,23 @@ def open_workspace(folder: Path, digest: str) -> Path:
     the first one does it and the others wait.
     """
     work = folder / "checkpoints"
-    note = work / "digest"
     if first_process():
-        if not (note.is_file() and note.read_text(encoding="utf-8") == digest):
+        if not _belongs(work, digest):
             shutil.rmtree(folder, ignore_errors=True)
             work.mkdir(parents=True)
-            write_whole(note, digest)
+            write_whole(work / _DIGEST, digest)
         return work
     until = time.monotonic() + _PATIENCE
-    while not (note.is_file() and note.read_text(encoding="utf-8") == digest):
+    while not _belongs(work, digest):
         if time.monotonic() > until:
             raise TrainingError("tuning.first_process", seconds=round(_PATIENCE))
         time.sleep(0.1)
     return work
+
+
+def _belongs(work: Path, digest: str) -> bool:
+    note = work / _DIGEST
+    return note.is_file() and note.read_text(encoding="utf-8") == digest
 
 
 def processes() -> int:

@@ -11,7 +11,6 @@ from groundtune.messages import LANGUAGES
 from groundtune.tuning.export_llama import LLAMA, OWN, open_gguf
 from groundtune.tuning.export_source import open_source, plain_template
 from groundtune.tuning.gguf import interleave, write_gguf
-from groundtune.tuning.gguf_read import control_tokens
 from groundtune.tuning.gguf_words import CONTROL, PATTERNS, build_tokenizer, pre_of, read_words
 from groundtune.types import Message
 
@@ -53,6 +52,10 @@ def saved(folder, kind, *, rope=None, digits=False, pattern="", tied=True):
     model.save_pretrained(folder)
     words.save_pretrained(folder)
     return f"hf:{folder}"
+
+
+def control_tokens(words):
+    return [token for token, kind in zip(words.tokens, words.types, strict=True) if kind == CONTROL]
 
 
 @pytest.mark.parametrize("engine", ENGINES)
