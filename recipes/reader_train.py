@@ -5,8 +5,9 @@
 (or plain ``python`` for one process). Each process draws its own questions; weights are averaged every few batches.
 An answer may stand at several places of its paragraph: every occurrence counts (marginal likelihood). One in seven
 questions comes with a passage that does not answer it (its answer sentences removed, or another paragraph, most often
-of the same article). Network weights are bfloat16 with float32 masters (AdamW); the embedding table is float32
-and only the rows that a batch touches are updated. The rates fall to zero over ``--minutes``.
+of the same article). With ``--half`` (a processor with AVX-512) network weights are bfloat16 with float32 masters
+(AdamW); the embedding table is float32 and only the rows that a batch touches are updated. The rates fall to zero over
+``--minutes``. ``--start`` goes on from weights that were exported.
 """
 
 from __future__ import annotations
@@ -69,7 +70,7 @@ class Drawer:
             spans = []
         if len(passage) < 8 or not len(question):
             return None
-        size = WINDOW if rng.random() < 0.2 else rng.randrange(120, 230)  # short ones cost a third and teach as much
+        size = WINDOW if rng.random() < 0.2 else rng.randrange(64, 200)  # short ones cost a third and teach as much
         if len(passage) > size:
             passage, spans = window(passage, spans, size, rng)
         return Row(passage, question, spans)
@@ -180,12 +181,12 @@ def dev_of(data: Path) -> dict[str, tuple[Bank, list[tuple[str, tuple[str, ...]]
 class Training:
     """Network, masters, optimizers and the clock; saved and resumed as a whole."""
 
-    def __init__(self, net: ReaderNet, out: Path, table_rate: float, rate: float) -> None:
+    def __init__(self, net: ReaderNet, out: Path, table_rate: float, rate: float, half: bool) -> None:
         self.net, self.path = net, out / "checkpoint.pt"
         named = [(n, p) for n, p in net.named_parameters() if n != "embed.weight"]
         self.masters = [p.detach().clone() for _, p in named]
         self.names = [n for n, _ in named]
-        for _, p in named:
+        for _, p in named if half else ():
             p.data = p.data.bfloat16()
         self.params = [p for _, p in named]
         self.optimizers = [
@@ -250,6 +251,15 @@ class Training:
             o.load_state_dict(s)
 
 
+@torch.no_grad()
+def start_from(net: ReaderNet, path: Path) -> None:
+    """Sets the network to exported weights (``reader_export.py``); the table is int8 with a scale per row there."""
+    with np.load(path) as z:
+        own = {n: torch.from_numpy(z[n].astype(np.float32)) for n in z.files if not n.startswith("embed.")}
+        own["embed.weight"] = torch.from_numpy(z["embed.codes"].astype(np.float32) * z["embed.scale"].astype(np.float32)[:, None])
+    net.load_state_dict(own)
+
+
 def batches(rows: list[Row], units: int) -> list[list[Row]]:
     """Rows of like length together, about ``units`` passage units in each batch."""
     rows = sorted(rows, key=lambda r: len(r.passage))
@@ -272,6 +282,8 @@ def main() -> None:
     parser.add_argument("--drop", type=float, default=0.1)
     parser.add_argument("--rate", type=float, default=0.0015)
     parser.add_argument("--table-rate", type=float, default=0.006)
+    parser.add_argument("--start", type=Path, help="weights.npz to go on from")
+    parser.add_argument("--half", action="store_true")
     parser.add_argument("--every", type=int, default=10, help="batches between two averagings of the processes")
     args = parser.parse_args()
     torch.set_num_threads(int(os.environ.get("THREADS", "1")))
@@ -284,7 +296,9 @@ def main() -> None:
     if world > 1:  # one process per core: torchrun --nproc-per-node 2 recipes/reader_train.py ...
         dist.init_process_group("gloo")
         rank = dist.get_rank()
-    training = Training(net, args.out, args.table_rate, args.rate)
+    if args.start:
+        start_from(net, args.start)
+    training = Training(net, args.out, args.table_rate, args.rate, args.half)
     state = training.state
     log = (args.out / "log.jsonl").open("a")
     budget, last, losses, saved = args.minutes * 60, time.time(), [], state["seconds"]
