@@ -18,6 +18,7 @@ from corpus import articles, paragraphs
 
 from groundtune.models.reader_units import IDS, Encoded, encode
 from groundtune.text.sentences import sentence_spans
+from groundtune.text.tokenise import STOP_WORDS
 
 SPANS = 8  # places where an answer stands that are kept
 FIELDS = ("starts", "ends", "ids", "keys", "stems", "pairs", "weights", "single", "sentence")
@@ -149,6 +150,42 @@ def _thin(lang: str, text: str, rng: random.Random) -> str:
     if lang == "en":
         return " ".join(w for w in text.split() if rng.random() >= share)
     return "".join(p for p in re.findall(r"[\x00-\x7f]+|.{1,2}", text, re.DOTALL) if rng.random() >= share)
+
+
+_WORDS_OF = {"en": re.compile(r"[A-Za-z][\w'-]{3,}|\d+"), "zh-Hant": re.compile(r"[\u4e00-\u9fff]{2,3}|[A-Za-z]{3,}|\d+"), "ja": re.compile(r"[\u4e00-\u9fff]{2,4}|[\u30a1-\u30faー]{3,}|[A-Za-z]{3,}|\d+")}
+
+
+class Altered:
+    """Questions of people in which one or two words that stand in the passage are replaced by words of another question,
+    most often about the same article, that do not: the passage hardly answers them (as in SQuAD 2.0, but by rule)."""
+
+    def __init__(self, data: Path, lang: str, part: str) -> None:
+        self.lang = lang
+        self.of: dict[bytes, tuple[str, str, str]] = {}  # keys of the question -> question, passage, title
+        self.by_title: dict[str, list[str]] = {}
+        self.titles: list[str] = []
+        for paragraph in paragraphs(data, lang, part):
+            for q in paragraph.questions:
+                self.of[encode(q.question, 80).keys.tobytes()] = (q.question, paragraph.text, paragraph.title)
+                self.by_title.setdefault(paragraph.title, []).append(q.question)
+        self.titles = list(self.by_title)
+
+    def __call__(self, question: Encoded, rng: random.Random) -> Encoded | None:
+        """None when there is nothing to replace."""
+        found = self.of.get(question.keys.tobytes())
+        if found is None:
+            return None
+        text, passage, title = found
+        low = passage.casefold()
+        shared = [m for m in _WORDS_OF[self.lang].finditer(text) if m.group().casefold() in low and m.group().casefold() not in STOP_WORDS]
+        other = rng.choice(self.by_title[title if rng.random() < 0.7 else rng.choice(self.titles)])
+        new = [w for w in _WORDS_OF[self.lang].findall(other) if w.casefold() not in low and w.casefold() not in STOP_WORDS and w not in text]
+        if not shared or not new:
+            return None
+        for m in sorted(rng.sample(shared, min(len(shared), rng.choice((1, 1, 2)))), key=lambda m: -m.start()):
+            like = [w for w in new if w[0].isupper() == m.group()[0].isupper() and w.isdigit() == m.group().isdigit()]
+            text = text[: m.start()] + rng.choice(like or new) + text[m.end() :]
+        return encode(text, 80)
 
 
 def build(data: Path, lang: str, part: str, made: int, seed: int = 0) -> Bank:

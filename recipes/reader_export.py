@@ -4,8 +4,10 @@
 
 Without a checkpoint the weights that ship are calibrated and measured again.
 
-A third of the sampled development questions fits the calibration and the no-answer threshold, the rest is scored. Prints
-the model card; with ``--write`` the weights and ``card.json`` in ``src/groundtune/builtin/reader`` are replaced.
+A third of the sampled development questions fits the calibration and the no-answer threshold, as ``ask`` reads: over the
+five passages that retrieval finds, and for unanswerable ones over the best five that do not hold the answer. The rest is
+scored that way and with the gold paragraph alone. Prints the model card; with ``--write`` the weights and ``card.json`` in
+``src/groundtune/builtin/reader`` are replaced.
 """
 
 from __future__ import annotations
@@ -16,17 +18,19 @@ import hashlib
 import io
 import json
 import random
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from corpus import LANGUAGES, Paragraph, paragraphs
+from corpus import LANGUAGES, Asked, Paragraph, paragraphs
 from reader_model import ReaderNet
 from reader_train import Row, pack
 from scipy.optimize import minimize
 
+from groundtune import Document, KnowledgeBase
 from groundtune.measure.scorers import exact_match, token_f1
 from groundtune.models.reader import FOLDER, BuiltinReader
 from groundtune.models.reader_units import encode
@@ -83,17 +87,59 @@ def tries(reader: BuiltinReader, dev: list[Paragraph], count: int, seed: int) ->
     return found
 
 
-def fit(rows: list[Try]) -> tuple[float, float, float]:
-    """Platt scaling of "the span is right", and the threshold that refuses the share REFUSED of answerable questions."""
-    scores, right = np.array([r.score for r in rows]), np.array([r.right for r in rows], dtype=float)
+def found_tries(reader: BuiltinReader, dev: list[Paragraph], count: int, seed: int) -> list[Try]:
+    """Questions (the same as those of ``tries``) over the five passages that retrieval finds among all paragraphs, and again
+    over the five best that do not hold the answer."""
+    rng = random.Random(seed)
+    asked = [(p, q) for p in dev for q in p.questions]
+    found = []
+    with tempfile.TemporaryDirectory() as folder, KnowledgeBase.open(Path(folder) / "kb") as kb:
+        kb.add([Document(str(i), p.text, {"title": p.title}) for i, p in enumerate(dev)])
+        for _, q in rng.sample(asked, min(count, len(asked))):
+            texts = [hit.chunk.text for hit in kb.search(q.question, k=16)]
+            found.append(read_one(reader, q, texts[:5], True))
+            found.append(read_one(reader, q, [t for t in texts if not any(a in t for a in q.answers)][:5], False))
+    return found
+
+
+def read_one(reader: BuiltinReader, q: Asked, texts: list[str], answerable: bool) -> Try:
+    best = next(iter(reader.read(q.question, texts, k=1)), None)
+    if best is None:
+        return Try(-30.0, answerable, False, 0.0, 0.0)
+    said = texts[best.index][best.start : best.end]
+    em, f1 = exact_match(said, q.answers), token_f1(said, q.answers)
+    return Try(best.score, answerable, answerable and (any(contains_answer(said, a) for a in q.answers) or f1 >= 0.5), em, f1)
+
+
+def fit(rows: dict[str, list[Try]]) -> tuple[dict[str, float], float, float]:
+    """The score under which the share REFUSED of a language's answerable questions lies, and Platt scaling (slope, offset) of
+    "the span is right" on the scores less that; so one threshold, the sigmoid of the offset, serves all languages."""
+    least = {lang: float(np.quantile([r.score for r in own if r.answerable], REFUSED)) for lang, own in rows.items()}
+    scores = np.concatenate([np.array([r.score for r in own]) - least[lang] for lang, own in rows.items()])
+    right = np.concatenate([np.array([r.right for r in own], dtype=float) for own in rows.values()])
 
     def loss(p: np.ndarray) -> float:
         z = p[0] * scores + p[1]
         return float(np.mean(np.logaddexp(0, z) - right * z))
 
     slope, offset = minimize(loss, np.array([0.3, 0.0]), method="Nelder-Mead").x
-    cut = float(np.quantile([r.score for r in rows if r.answerable], REFUSED))
-    return float(slope), float(offset), float(1 / (1 + np.exp(-(slope * cut + offset))))
+    return least, float(slope), float(offset)
+
+
+def rates(rows: list[Try], least: float) -> dict[str, float]:
+    """Scores in % with the threshold at the score ``least``."""
+
+    def share(values: list[float]) -> float:
+        return round(100 * float(np.mean(values)), 1)
+
+    own, other = [r for r in rows if r.answerable], [r for r in rows if not r.answerable]
+    return {
+        "questions": len(own),
+        "em": share([r.em for r in own]),
+        "f1": share([r.f1 for r in own]),
+        "false_answers": share([r.score >= least for r in other]),
+        "over_refusal": share([r.score < least for r in own]),
+    }
 
 
 def main() -> None:
@@ -108,26 +154,18 @@ def main() -> None:
     card = {"name": "builtin:reader", "threshold": 0.0, "calibration": {"slope": 1.0, "offset": 0.0}}
     reader = BuiltinReader(weights, card)
     dev = {lang: paragraphs(args.data, lang, "dev") for lang in LANGUAGES}
-    tested = {lang: tries(reader, dev[lang], args.questions, 1) for lang in LANGUAGES}
     third = 2 * (args.questions // 3)
-    slope, offset, threshold = fit([r for rows in tested.values() for r in rows[:third]])
-    scores, seconds = {}, []
-    for lang, rows in tested.items():
-        kept = rows[third:]
-        chance = [1 / (1 + np.exp(-(slope * r.score + offset))) for r in kept]
+    found = {lang: found_tries(reader, dev[lang], args.questions, 1) for lang in LANGUAGES}
+    least, slope, offset = fit({lang: rows[:third] for lang, rows in found.items()})
+    scores, wide, seconds = {}, {}, []
+    for lang in LANGUAGES:
+        scores[lang] = rates(tries(reader, dev[lang], args.questions, 1)[third:], least[lang])
+        wide[lang] = rates(found[lang][third:], least[lang])
         asked = [q for p in dev[lang] for q in p.questions]
         for paragraph, q in zip(dev[lang], random.Random(5).sample(asked, 60), strict=False):
             begin = time.process_time()
             reader.read(q.question, [paragraph.text])
             seconds.append(time.process_time() - begin)
-        own = [r for r in kept if r.answerable]
-        scores[lang] = {
-            "questions": len(own),
-            "em": round(100 * float(np.mean([r.em for r in own])), 1),
-            "f1": round(100 * float(np.mean([r.f1 for r in own])), 1),
-            "false_answers": round(100 * float(np.mean([c >= threshold for r, c in zip(kept, chance, strict=True) if not r.answerable])), 1),
-            "over_refusal": round(100 * float(np.mean([c < threshold for r, c in zip(kept, chance, strict=True) if r.answerable])), 1),
-        }
     if args.checkpoint:
         stream = io.BytesIO()
         np.savez_compressed(stream, **weights)
@@ -137,8 +175,8 @@ def main() -> None:
         data = (FOLDER / "weights.npz").read_bytes()
         last = {"questions": shipped["training_questions"], "minutes": shipped["training_minutes_one_core"]}
     card |= {
-        "threshold": threshold,
-        "calibration": {"slope": slope, "offset": offset},
+        "threshold": float(1 / (1 + np.exp(-offset))),
+        "calibration": {"slope": slope, "offset": offset, "least": {lang[:2]: value for lang, value in least.items()}},
         "sha256": {"weights.npz": hashlib.sha256(data).hexdigest()},
         "bytes": len(data),
         "parameters": int(sum(w.size for k, w in weights.items() if k != "embed.scale")),
@@ -147,6 +185,8 @@ def main() -> None:
         "measured": datetime.date.today().isoformat(),
         "dev_with_gold_paragraph": scores,
         "unanswerable": "another paragraph of the same article that does not hold the answer",
+        "dev_with_five_retrieved_paragraphs": wide,
+        "unanswerable_retrieved": "the five best paragraphs that do not hold the answer",
         "cpu_seconds_per_paragraph_p95": round(float(np.quantile(seconds, 0.95)), 4),
         "parity_with_training_code": parity(weights, reader),
         "languages": ["en", "zh-TW", "ja"],

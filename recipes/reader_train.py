@@ -3,9 +3,9 @@
     torchrun --nproc-per-node 2 recipes/reader_train.py --data DATA --out OUT [--minutes 44]
 
 (or plain ``python`` for one process). Each process draws its own questions; weights are averaged every few batches.
-An answer may stand at several places of its paragraph: every occurrence counts (marginal likelihood). One in seven
-questions comes with a passage that does not answer it (its answer sentences removed, or another paragraph, most often
-of the same article). With ``--half`` (a processor with AVX-512) network weights are bfloat16 with float32 masters
+An answer may stand at several places of its paragraph: every occurrence counts (marginal likelihood). One in five
+questions comes with a passage that does not answer it (its answer sentences removed, another paragraph, most often
+of the same article, or a word of the question replaced). With ``--half`` (a processor with AVX-512) network weights are bfloat16 with float32 masters
 (AdamW); the embedding table is float32 and only the rows that a batch touches are updated. The rates fall to zero over
 ``--minutes``. ``--start`` goes on from weights that were exported.
 """
@@ -24,7 +24,7 @@ import numpy as np
 import torch
 import torch.distributed as dist
 from corpus import LANGUAGES
-from reader_data import Bank, build
+from reader_data import Altered, Bank, build
 from reader_model import ReaderNet
 
 from groundtune.measure.scorers import exact_match, token_f1
@@ -33,7 +33,7 @@ from groundtune.models.reader_units import IDS, MATCHES, Encoded, cut, matches
 WINDOW, QUESTION = 416, 60
 SHARES = {"en": 0.52, "ja": 0.28, "zh-Hant": 0.2}  # of the training questions
 MADE = {"en": (30_000, 0.03), "ja": (40_000, 0.1), "zh-Hant": (90_000, 0.35)}  # made questions, their share per draw
-NEGATIVE = 0.14
+NEGATIVE = 0.2
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,8 @@ class Row:
 class Drawer:
     """Draws training rows from the banks; all randomness comes from the generator that is passed in."""
 
-    def __init__(self, banks: dict[str, Bank]) -> None:
-        self.banks = banks
+    def __init__(self, banks: dict[str, Bank], altered: dict[str, Altered]) -> None:
+        self.banks, self.altered = banks, altered
         self.human = {lang: np.flatnonzero(~b.made) for lang, b in banks.items()}
         self.made = {lang: np.flatnonzero(b.made) for lang, b in banks.items()}
 
@@ -60,7 +60,10 @@ class Drawer:
         passage, question = bank.passage(own), cut(bank.question(index), 0, QUESTION)
         spans = [(int(a), int(b)) for a, b in bank.spans[index] if a >= 0]
         if rng.random() < NEGATIVE:
-            if rng.random() < 0.5:
+            kind = rng.random()
+            if kind < 0.4 and (other := self.altered[lang](bank.question(index), rng)) is not None:
+                question = cut(other, 0, QUESTION)
+            elif kind < 0.7:
                 passage = without(passage, spans)
             else:
                 passage = bank.passage(self._other(bank, own, rng))
@@ -289,7 +292,8 @@ def main() -> None:
     torch.set_num_threads(int(os.environ.get("THREADS", "1")))
     torch.manual_seed(0)
     args.out.mkdir(parents=True, exist_ok=True)
-    drawer, dev = Drawer(banks_of(args.data, args.out)), dev_of(args.data)
+    altered = {lang: Altered(args.data, lang, "train") for lang in LANGUAGES}
+    drawer, dev = Drawer(banks_of(args.data, args.out), altered), dev_of(args.data)
     net = ReaderNet(args.width, stacks=args.stacks, drop=args.drop)
     print(f"{sum(p.numel() for p in net.parameters()):,} parameters", flush=True)
     rank, world = 0, int(os.environ.get("WORLD_SIZE", "1"))

@@ -21,7 +21,7 @@ from groundtune.errors import SpecError
 from groundtune.models.reader_regions import regions
 from groundtune.models.reader_units import Encoded, Floats, cut, encode, matches
 from groundtune.models.shipped import read_weights
-from groundtune.text.scripts import unread_share
+from groundtune.text.scripts import language_of, unread_share
 from groundtune.text.sentences import sentence_spans
 from groundtune.types import Reading
 
@@ -67,8 +67,10 @@ class BuiltinReader:
         self._w = _expand(weights)
         self._stacks = 1 + max(int(name.split(".")[1]) for name in self._w if name.startswith("stacks."))
         self.threshold: float = card["threshold"]
-        self._slope: float = card["calibration"]["slope"]
-        self._offset: float = card["calibration"]["offset"]
+        calibration = card["calibration"]
+        self._slope: float = calibration["slope"]
+        self._offset: float = calibration["offset"]
+        self._least: dict[str, float] = calibration.get("least", {})  # scores are not alike in all languages
 
     def read(self, question: str, passages: Sequence[str], k: int = 5) -> list[Reading]:
         """Best ``k`` readings over all passages, at most one per sentence, best first. A question or a passage that is
@@ -86,12 +88,15 @@ class BuiltinReader:
                     (int(window.starts[first]), int(window.ends[last]), score)
                     for first, last, score in top_spans(logits, k)
                 )
+            least = self._least.get(language_of(question)[:2], 0.0)
             for i, spans in read.items():
-                found.extend(self._best_by_sentence(i, passages[i], spans))
+                found.extend(self._best_by_sentence(i, passages[i], spans, least))
         found.sort(key=lambda reading: -reading.score)
         return found[:k]
 
-    def _best_by_sentence(self, index: int, passage: str, spans: Sequence[tuple[int, int, float]]) -> list[Reading]:
+    def _best_by_sentence(
+        self, index: int, passage: str, spans: Sequence[tuple[int, int, float]], least: float
+    ) -> list[Reading]:
         sentences = sentence_spans(passage)
         best: dict[int, Reading] = {}
         for start, end, score in spans:
@@ -99,7 +104,7 @@ class BuiltinReader:
             if at in best and best[at].score >= score:
                 continue
             stop = next((sentence.end for sentence in sentences[at:] if sentence.end >= end), end)
-            chance = 1 / (1 + float(np.exp(-(self._slope * score + self._offset))))
+            chance = 1 / (1 + float(np.exp(-(self._slope * (score - least) + self._offset))))
             best[at] = Reading(index, start, end, sentences[at].start, max(stop, end), score, chance)
         return list(best.values())
 
