@@ -8,12 +8,14 @@ those of builtin:embed. Questions are development questions, asked once to warm 
 the share of the exact ten nearest that a search by meaning finds; ``as_embedded`` the share of the embedded store's ten best by
 words that are among this store's ten best. Without ``--postgres`` a server of the package pgserver is started. ``qdrant`` is its
 mode inside this process, which is not made for many chunks: at most ``--local-most`` of them.
-Results go to ``benchmarks/results/stores-<date>.json``.
+Processor seconds are those of this process and, for pgvector, of the server's processes: they say little about what else the
+machine does, the times do. Results go to ``benchmarks/results/stores-<date>.json``, after every store.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import itertools
 import json
 import os
@@ -32,6 +34,7 @@ from typing import Any
 
 import numpy as np
 import peers
+import psutil
 
 from groundtune import registry
 from groundtune.knowledge.chunk import chunk_document
@@ -53,14 +56,33 @@ class Row:
     chunks: int
     questions: int
     written_per_second: float
+    written_per_cpu_second: float
     dense_ms: tuple[float, float]
     lexical_ms: tuple[float, float]
     hybrid_ms: tuple[float, float]
     filtered_ms: tuple[float, float]
     labels_ms: tuple[float, float]
     visible_ms: tuple[float, float]
+    hybrid_cpu_ms: float
     recall: float
     as_embedded: float
+
+
+def processor_seconds() -> float:
+    """Of this process and of every ``postgres`` below it or started by it."""
+    total = time.process_time()
+    for process in psutil.process_iter(["name", "cmdline", "ppid"]):
+        with contextlib.suppress(psutil.Error):
+            if process.info["name"] == "postgres" and str(os.environ.get("BENCH_POSTGRES", "-")) in _place(process):
+                used = process.cpu_times()
+                total += used.user + used.system
+    return total
+
+
+def _place(process: Any) -> str:
+    """The command line of the server that a process belongs to."""
+    own = " ".join(process.info["cmdline"] or ())
+    return own if "-D" in own else " ".join(psutil.Process(process.info["ppid"]).cmdline())
 
 
 def prepared(papers: Sequence[peers.Paper], count: int, embedder: Any) -> list[Plain]:
@@ -96,10 +118,12 @@ def opener(store: str, folder: Path, postgres: str) -> Iterator[Callable[[], Any
 
         place = tempfile.mkdtemp(prefix="groundtune-pg-")
         server = pgserver.get_server(place, cleanup_mode="delete")
+        os.environ["BENCH_POSTGRES"] = place
         try:
             yield lambda: registry.load("store", f"pgvector:{server.get_uri().replace(':@', '@')}#bench")
         finally:
             server.cleanup()
+            del os.environ["BENCH_POSTGRES"]
             shutil.rmtree(place, ignore_errors=True)
         return
     address = {"pgvector": f"{postgres}#bench", "sqlite": str(folder)}.get(store, f"{folder}/{store}#bench")
@@ -114,7 +138,8 @@ def write(store: Any, entries: Sequence[Plain]) -> float:
             store.apply([Outgoing(e.document, e.chunks, e.vectors, e.terms, e.document.version) for e in part])
         else:
             store.apply(part)
-        print(f"  {start + len(part)} documents written", file=sys.stderr)
+        if start // BATCH % 20 == 0:
+            print(f"  {start + len(part)} documents written", file=sys.stderr)
     return time.perf_counter() - started
 
 
@@ -138,6 +163,14 @@ def timed(search: Callable[[int], Any], count: int) -> tuple[float, float]:
         search(number)
         times.append(time.perf_counter() - started)
     return summary(times)
+
+
+def processor(search: Callable[[int], Any], count: int) -> float:
+    """Mean processor milliseconds of one search."""
+    before = processor_seconds()
+    for number in range(count):
+        search(number)
+    return round((processor_seconds() - before) / count * 1000, 2)
 
 
 def summary(times: Sequence[float]) -> tuple[float, float]:
@@ -175,7 +208,9 @@ def measure(
     with tempfile.TemporaryDirectory() as folder, opener(name, Path(folder), postgres) as open_store:
         store, space = open_store(), embedder.name
         chunks = sum(len(entry.chunks) for entry in entries)
+        used = processor_seconds()
         took = write(store, entries)
+        used = processor_seconds() - used
         ids = [chunk.id for entry in entries for chunk in entry.chunks]
         matrix = np.concatenate([entry.vectors for entry in entries])
         exact = [{ids[place] for place in np.argsort(-(matrix @ vector))[:K]} for vector in vectors]
@@ -188,13 +223,13 @@ def measure(
         total = sum(len(one) for one in words)
         count = len(asked)
         row = Row(
-            name, version(name), chunks, count, round(chunks / took, 1),
+            name, version(name), chunks, count, round(chunks / took, 1), round(chunks / used, 1),
             timed(lambda n: dense(store, space, vectors[n]), count),
             timed(lambda n: store.search(asked[n], None, K), count),
             timed(lambda n: hybrid(store, space, asked[n], vectors[n]), count),
             timed(lambda n: hybrid(store, space, asked[n], vectors[n], {"year": 2024}), count),
             timed(lambda n: hybrid(store, space, asked[n], vectors[n], {"@reader": LABELS[:1]}), count),
-            (0.0, 0.0), round(recall, 4), round(same / total, 4) if total else 0.0,
+            (0.0, 0.0), processor(lambda n: hybrid(store, space, asked[n], vectors[n]), count), round(recall, 4), round(same / total, 4) if total else 0.0,
         )  # fmt: skip
         store.close()
         return replace(row, visible_ms=visibility(open_store, embedder, entries))
@@ -229,11 +264,11 @@ def main() -> int:
         print(f"{name} (load {os.getloadavg()[0]:.1f})", file=sys.stderr)
         kept = words if name != "qdrant" else []
         rows.append(measure(name, part, asked, vectors, embedder, given.postgres, kept))
-        print(json.dumps(asdict(rows[-1])))
-    given.out.mkdir(parents=True, exist_ok=True)
-    path = given.out / f"stores-{date.today().isoformat()}.json"
-    about = {"cores": os.cpu_count(), "load": os.getloadavg(), "dimension": embedder.dimension}
-    path.write_text(json.dumps({"machine": about, "rows": [asdict(row) for row in rows]}, indent=1) + "\n")
+        print(json.dumps(asdict(rows[-1])), flush=True)
+        given.out.mkdir(parents=True, exist_ok=True)
+        path = given.out / f"stores-{date.today().isoformat()}.json"
+        about = {"cores": os.cpu_count(), "load": os.getloadavg(), "dimension": embedder.dimension}
+        path.write_text(json.dumps({"machine": about, "rows": [asdict(row) for row in rows]}, indent=1) + "\n")
     return 0
 
 

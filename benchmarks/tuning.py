@@ -3,8 +3,14 @@
 The same base (builtin:base), the same examples (snips-json, prompt and completion), rank, learning rate, batch, number
 of steps and thread count, each side in a process of its own. `trl` is `SFTTrainer` as its documentation shows LoRA, with
 its own defaults (checkpointed activations, padded rows); `trl-fast` is the same without checkpointing and with rows of like
-length in a batch, to be fair to somebody who knows the switches. Speed is tokens per second of processor time between the first and the
-last step, so that other programs do not count; the held-out score is that of the same judge for all sides.
+length in a batch, to be fair to somebody who knows the switches. Speed is tokens per second of processor time between
+the first and the last step, so that other programs do not count; the held-out score is that of the same judge for all
+sides.
+
+`--llama 0.5b` trains a randomly initialised Llama of that size instead (`tiny` shows on a processor that it runs): with an
+NVIDIA card both sides use it in bfloat16, time is by the wall, memory is the card's, and `of_card` is the fraction of the
+card's measured matrix rate that the training reaches (forward and backward through frozen weights: 4 operations per
+weight and token).
 """
 
 from __future__ import annotations
@@ -28,6 +34,7 @@ import peers
 STARTED = time.time()
 SIDES = ("groundtune", "trl", "trl-fast")
 RATE, RANK, BATCH = 1.5e-3, 16, 8
+LLAMAS = {"tiny": (64, 2, 4), "0.5b": (1024, 24, 16), "1b": (2048, 16, 32)}  # hidden, layers, heads
 
 
 @dataclass(frozen=True)
@@ -48,6 +55,8 @@ class Row:
     held_out_loss: float
     score: float
     held_out: int
+    device: str = "cpu"
+    of_card: float | None = None
 
 
 def examples(data: Path, part: str, count: int) -> list[Any]:
@@ -60,6 +69,34 @@ def examples(data: Path, part: str, count: int) -> list[Any]:
         Example(tuple(Message(t["role"], t["content"]) for t in row["messages"]), id=f"e{i}")
         for i, row in enumerate(chosen)
     ]
+
+
+def make_llama(size: str, folder: Path) -> str:
+    """A Llama with random weights and the tokenizer of builtin:base, as a base spec."""
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    from groundtune.tuning.lora import load_tokenizer
+
+    tokenizer = load_tokenizer("builtin:base")
+    hidden, layers, heads = LLAMAS[size]
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=len(tokenizer), hidden_size=hidden, intermediate_size=4 * hidden, num_hidden_layers=layers,
+        num_attention_heads=heads, num_key_value_heads=heads, max_position_embeddings=2048, tie_word_embeddings=True,
+        pad_token_id=tokenizer.pad_token_id, eos_token_id=tokenizer.eos_token_id, bos_token_id=tokenizer.bos_token_id,
+    )  # fmt: skip
+    LlamaForCausalLM(config).to(torch.bfloat16).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return f"hf:{folder}"
+
+
+def peak_mib(cuda: bool) -> int:
+    import torch
+
+    if cuda:
+        return int(torch.cuda.max_memory_allocated() >> 20)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
 
 class Clock:
@@ -76,7 +113,7 @@ class Clock:
             self.first = self.last
 
 
-def ours(train: list[Any], passes: int, clock: Clock) -> tuple[Any, float, int]:
+def ours(train: list[Any], base: str, passes: int, clock: Clock, cuda: bool) -> tuple[Any, float, int]:
     from peft import PeftModel
 
     from groundtune.config import TuningSection
@@ -85,14 +122,16 @@ def ours(train: list[Any], passes: int, clock: Clock) -> tuple[Any, float, int]:
     settings = TuningSection(rank=RANK, epochs=passes, learning_rate=RATE, batch_size=BATCH, validation=0.0)
     with tempfile.TemporaryDirectory() as folder:
         trainer = LoraTrainer(settings, progress=lambda _: clock())
-        adapter = trainer.train(train, base="builtin:base", out=f"{folder}/a")
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        model = PeftModel.from_pretrained(load_base("builtin:base", half=False), adapter.path)
+        adapter = trainer.train(train, base=base, out=f"{folder}/a")
+        peak = peak_mib(cuda)
+        model = PeftModel.from_pretrained(load_base(base, half=cuda), adapter.path).to("cuda" if cuda else "cpu")
         model.eval()
         return model, float(adapter.final_loss or 0.0), peak
 
 
-def trl(train: list[Any], passes: int, clock: Clock, *, fast: bool) -> tuple[Any, float, int]:
+def trl(
+    train: list[Any], base: str, passes: int, clock: Clock, cuda: bool, *, fast: bool
+) -> tuple[Any, float, int]:
     from datasets import Dataset
     from peft import LoraConfig
     from transformers import TrainerCallback
@@ -109,18 +148,18 @@ def trl(train: list[Any], passes: int, clock: Clock, *, fast: bool) -> tuple[Any
         for e in train
     ]
     steps = -(-len(train) * passes // BATCH)
-    switches = {"gradient_checkpointing": False, "train_sampling_strategy": "group_by_length"} if fast else {}
+    switches = {"activation_checkpointing": False, "train_sampling_strategy": "group_by_length"} if fast else {}
     with tempfile.TemporaryDirectory() as folder:
         settings = {
             "output_dir": folder, "max_steps": steps, "per_device_train_batch_size": BATCH, "learning_rate": RATE,
-            "warmup_steps": max(1, round(0.06 * steps)), "use_cpu": True, "bf16": False, "report_to": "none",
+            "warmup_steps": max(1, round(0.06 * steps)), "use_cpu": not cuda, "bf16": cuda, "report_to": "none",
             "logging_steps": 1, "save_strategy": "no", "disable_tqdm": True,
         }  # fmt: skip
         trainer = SFTTrainer(
-            model=load_base("builtin:base", half=False),
+            model=load_base(base, half=cuda),
             args=SFTConfig(**{**settings, **switches}),
             train_dataset=Dataset.from_list(table),
-            processing_class=load_tokenizer("builtin:base"),
+            processing_class=load_tokenizer(base),
             peft_config=LoraConfig(
                 r=RANK, lora_alpha=2 * RANK, target_modules="all-linear", lora_dropout=0.0, task_type="CAUSAL_LM"
             ),
@@ -128,7 +167,7 @@ def trl(train: list[Any], passes: int, clock: Clock, *, fast: bool) -> tuple[Any
         )
         trainer.train()
         losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        peak = peak_mib(cuda)
         trainer.model.eval()
         return trainer.model, sum(losses[-4:]) / len(losses[-4:]), peak
 
@@ -143,33 +182,52 @@ def held_out_loss(model: Any, rows: Sequence[Any]) -> float:
         return sum(plain_loss(model, row) for row in rows) / sum(row.trained for row in rows)
 
 
-def run(side: str, data: Path, count: int, passes: int, held_out: int) -> Row:
+def run(side: str, base: str, data: Path, count: int, passes: int, held_out: int) -> Row:
     import torch
 
     torch.set_num_threads(1)
+    cuda = torch.cuda.is_available()
     from groundtune.tuning.lora import load_tokenizer
     from groundtune.tuning.rows import build_rows, end_tokens
     from groundtune.tuning.scoring import scoring_for
     from groundtune.tuning.stopping import Judge
 
     train, dev = examples(data, "train", count), examples(data, "dev", held_out)
-    tokenizer = load_tokenizer("builtin:base")
+    tokenizer = load_tokenizer(base)
     built, asked = build_rows(train, tokenizer, 1024), build_rows(dev, tokenizer, 1024)
     clock = Clock()
     if side == "groundtune":
-        model, loss, peak = ours(train, passes, clock)
+        model, loss, peak = ours(train, base, passes, clock, cuda)
     else:
-        model, loss, peak = trl(train, passes, clock, fast=side == "trl-fast")
+        model, loss, peak = trl(train, base, passes, clock, cuda, fast=side == "trl-fast")
     judge = Judge(tuple(dev), asked, scoring_for([e.target for e in dev]), end_tokens(built))
     scores = judge.scores(model, tokenizer)
     tokens = passes * sum(len(row.input_ids) for row in built)
     cpu, wall = clock.last[1] - clock.first[1], clock.last[0] - clock.first[0]
     part = (clock.steps - 1) / clock.steps
+    speed = tokens * part / (wall if cuda else cpu)
     return Row(
         side, peers.version("groundtune" if side == "groundtune" else "trl"), len(train), clock.steps, tokens,
-        round(clock.first[0] - STARTED, 1), round(cpu, 2), round(wall, 2), round(tokens * part / cpu, 1), peak // 1024,
+        round(clock.first[0] - STARTED, 1), round(cpu, 2), round(wall, 2), round(speed, 1), peak,
         round(loss, 4), round(held_out_loss(model, asked), 4), round(sum(scores) / len(scores), 4), len(dev),
+        torch.cuda.get_device_name() if cuda else "cpu", of_card(model, speed) if cuda else None,
     )  # fmt: skip
+
+
+def of_card(model: Any, tokens_per_s: float) -> float:
+    """Operations of the training per second, by those of a large bfloat16 matrix product."""
+    import torch
+
+    left, right = (torch.randn(8192, 8192, dtype=torch.bfloat16, device="cuda") for _ in range(2))
+    best = float("inf")
+    for _ in range(10):
+        torch.cuda.synchronize()
+        started = time.perf_counter()
+        left @ right
+        torch.cuda.synchronize()
+        best = min(best, time.perf_counter() - started)
+    weights = sum(parameter.numel() for parameter in model.parameters() if not parameter.requires_grad)
+    return round(4.0 * weights * tokens_per_s / (2.0 * 8192**3 / best), 4)
 
 
 def main() -> int:
@@ -180,15 +238,23 @@ def main() -> int:
     parser.add_argument("--held-out", type=int, default=40)
     parser.add_argument("--sides", nargs="+", default=list(SIDES), choices=SIDES)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
+    parser.add_argument("--llama", choices=tuple(LLAMAS), help="a random Llama of this size in place of builtin:base")
+    parser.add_argument("--base", default="builtin:base")
     parser.add_argument("--side", choices=SIDES, help="run one side in this process and print its row")
     options = parser.parse_args()
     if options.side:
-        row = run(options.side, options.data, options.rows, options.passes, options.held_out)
+        row = run(options.side, options.base, options.data, options.rows, options.passes, options.held_out)
         print(json.dumps(asdict(row)))
         return 0
+    with tempfile.TemporaryDirectory() as folder:
+        base = make_llama(options.llama, Path(folder)) if options.llama else options.base
+        return compare(options, base)
+
+
+def compare(options: argparse.Namespace, base: str) -> int:
     rows: list[Row] = []
     for side in options.sides:
-        command = [sys.executable, "-W", "ignore", __file__, "--data", str(options.data), "--side", side]
+        command = [sys.executable, "-W", "ignore", __file__, "--data", str(options.data), "--side", side, "--base", base]
         command += ["--rows", str(options.rows), "--passes", str(options.passes), "--held-out", str(options.held_out)]
         done = subprocess.run(command, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True)
         if done.returncode:

@@ -22,6 +22,7 @@ CONSTRAINED = "+constrained"
 BROUGHT = ("python", "langchain", "llamaindex", "url")
 SHOT_CHOICES = ("fixed", "nearest")
 PRECISIONS = ("auto", "float32", "bfloat16")
+ENGINES = ("local", "ray")
 
 
 _WEB = ("http://", "https://")
@@ -105,20 +106,22 @@ class TuningSection:
     """LoRA settings. ``epochs`` 0 and ``learning_rate`` 0 mean: chosen by data size. ``validation`` of the training
     examples choose the checkpoint by the task's score, and training ends after ``patience`` looks without a better one;
     ``precision`` is auto, float32 or bfloat16; ``memory_gb`` 0: what is free; ``dora`` and ``four_bit`` (QLoRA, CUDA only)
-    are other kinds of LoRA; ``quotes``: answers trained with context quote the passage that they rest on.
+    are other kinds of LoRA; ``quotes``: answers trained with context quote the passage that they rest on;
+    ``swaps``: small models see values that answers copy exchanged between examples (``tuning.swap``).
     """
 
-    rank: int = 16
+    rank: int = 0
     epochs: int = 0
     learning_rate: float = 0.0
     batch_size: int = 8
-    max_tokens: int = 512
+    max_tokens: int = 1024
     distractors: int = 3
     gold_share: float = 0.8
     seed: int = 0
     validation: float = 0.1
     patience: int = 3
     packing: bool = True
+    swaps: bool = True
     precision: str = "auto"
     dora: bool = False
     four_bit: bool = False
@@ -141,7 +144,7 @@ class CompareSection:
     window: int = 0
     held_out: float = 0.15
     max_questions: int = 0
-    max_answer_tokens: int = 96
+    max_answer_tokens: int = 0
     requests_per_minute: float = 0.0
     counterfactual: bool = False
     seed: int = 0
@@ -213,6 +216,17 @@ class CostSection:
 
 
 @dataclass(frozen=True)
+class ScaleSection:
+    """Where ``ingest``, ``compare`` and ``tune`` do their work: here (``local``) or on a ``ray`` cluster at ``address``
+    (empty: RAY_ADDRESS, else workers on this computer alone) with at most ``workers``, 0: all.
+    """
+
+    engine: str = "local"
+    address: str = ""
+    workers: int = 0
+
+
+@dataclass(frozen=True)
 class Config:
     """All settings of a project."""
 
@@ -226,6 +240,7 @@ class Config:
     compare: CompareSection = field(default_factory=CompareSection)
     requirements: RequirementsSection = field(default_factory=RequirementsSection)
     cost: CostSection = field(default_factory=CostSection)
+    scale: ScaleSection = field(default_factory=ScaleSection)
     folder: Path = field(default_factory=Path)
 
     @property
@@ -299,6 +314,9 @@ def parse(table: dict[str, Any], folder: Path, problems: list[str]) -> Config:
     if config.tuning.precision not in PRECISIONS:
         choices, value = ", ".join(PRECISIONS), config.tuning.precision
         problems.append(say("core.config_choice", section="tuning", key="precision", value=value, choices=choices))
+    if config.scale.engine not in ENGINES:
+        choices, value = ", ".join(ENGINES), config.scale.engine
+        problems.append(say("core.config_choice", section="scale", key="engine", value=value, choices=choices))
     if config.answers.unsupported not in UNSUPPORTED:
         choices, value = ", ".join(UNSUPPORTED), config.answers.unsupported
         problems.append(say("core.config_choice", section="answers", key="unsupported", value=value, choices=choices))

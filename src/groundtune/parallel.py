@@ -1,4 +1,5 @@
-"""Work on several cores of one machine: threads for what waits, helper processes for what computes.
+"""Work on several cores of one machine: threads for what waits, helper processes for what computes; and what an engine
+that spreads work over several machines (``parallel_ray``) has to be.
 
 A helper is a fresh ``python -m groundtune.parallel`` that is fed through its pipes. Unlike ``multiprocessing`` it never
 imports the caller's main module, so a script without ``if __name__ == "__main__"`` and a notebook are safe.
@@ -15,13 +16,45 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
-from typing import IO, Any, TypeVar
+from typing import IO, Any, Protocol, TypeVar
+
+from groundtune.errors import GroundtuneError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 # Set to 1 to compute in the calling process only.
 OFF = "GROUNDTUNE_ONE_PROCESS"
+
+
+class Work(Protocol):
+    """Something to be done to many items. It is pickled and opened once in each process that does it, so that a model is
+    loaded once.
+    """
+
+    def open(self) -> Callable[[Any], Any]:
+        """The function of one item. Raises ``GroundtuneError`` where it cannot be done."""
+
+
+class Engine(Protocol):
+    """Where work is done when it is not done here. An item whose worker dies is done again by another one."""
+
+    @property
+    def workers(self) -> int:
+        """How many items are worked on at once."""
+
+    def map(
+        self, work: Work, items: Iterable[Any], lost: Callable[[Any, GroundtuneError], Any] | None = None
+    ) -> Iterator[Any]:
+        """Results in the order of ``items``, of which few are taken before their results are used. What the work raises
+        is raised here. ``lost`` gives the result of an item that killed its workers again and again; without it the
+        error is raised.
+        """
+
+    def arriving(
+        self, work: Work, items: Iterable[Any], lost: Callable[[Any, GroundtuneError], Any] | None = None
+    ) -> Iterator[tuple[int, Any]]:
+        """``(number of the item, result)`` as they are done; else as ``map``."""
 
 
 def map(function: Callable[[Item], Result], items: Iterable[Item], *, workers: int = 1) -> Iterator[Result]:

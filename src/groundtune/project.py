@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from groundtune.measure.limits import Limits
     from groundtune.measure.results import Report
     from groundtune.measure.trials import Curve, Sweep
+    from groundtune.parallel import Engine
     from groundtune.ports import Approach, Reader
     from groundtune.tuning.lora import LoraTrainer
     from groundtune.tuning.plan import Progress
@@ -175,14 +176,15 @@ class Project:
         paths: Sequence[str | Path | Link] | None = None,
         *,
         progress: Callable[[int, int, str], None] | None = None,
+        engine: Engine | None = None,
     ) -> SyncReport:
         """Bring the knowledge base up to date with ``paths`` (default: the configured documents): files, folders and
         web addresses (``knowledge.site.Link`` for one with settings).
 
-        ``progress(done, total, id)`` is called after each file. Raises ``DataError`` for a path that does not exist
-        or holds nothing that can be read, before anything is changed.
+        ``progress(done, total, id)`` is called after each file; ``engine`` does the work that needs no store. Raises
+        ``DataError`` for a path that does not exist or holds nothing that can be read, before anything is changed.
         """
-        return self.kb.sync(list(paths or self.roots), progress=progress)
+        return self.kb.sync(list(paths or self.roots), progress=progress, engine=engine)
 
     def search(self, query: str, k: int | None = None, as_of: str = "") -> list[Hit]:
         """Best ``k`` passages (default: ``retrieval.k``), of the documents as they were ``as_of`` a date."""
@@ -217,6 +219,7 @@ class Project:
         until_decided: bool = False,
         seeds: int | None = None,
         judge: Judging | None = None,
+        engine: Engine | None = None,
     ) -> Report:
         """Measure and keep the report as the latest run: ``models`` instead of the base model, within ``limits``; the rest
         as for ``measure.run.compare``, whose errors it raises.
@@ -234,6 +237,7 @@ class Project:
             until_decided=until_decided,
             seeds=seeds,
             judge=judge,
+            engine=engine,
         )
         documents = self.documents()
         settings = dict(report.settings)
@@ -302,9 +306,11 @@ class Project:
         *,
         progress: Callable[[Progress], None] | None = None,
         announce: Callable[[Preflight], None] | None = None,
+        trainer: Callable[..., LoraTrainer] | None = None,
     ) -> Adapter:
         """Train the adapter for fine-tuning, or with retrieved context for RAG + fine-tuning: the one that ``compare``
-        would train, so that neither trains it twice. ``announce`` hears what will be trained before it is.
+        would train, so that neither trains it twice. ``announce`` hears what will be trained before it is; ``trainer``
+        makes what trains (default: ``LoraTrainer``, in this process).
 
         Raises ``DataError`` for fewer than 10 examples, ``TrainingError`` for a base that cannot be trained here.
         """
@@ -312,8 +318,9 @@ class Project:
         from groundtune.tuning.lora import LoraTrainer
 
         schema = load_schema(self.config)
-        trainer = LoraTrainer(self.config.tuning, progress=progress, announce=announce, schema=schema)
-        adapter = getattr(self._fitted(_tuned(with_context), self._training_examples(), trainer), "adapter", None)
+        make = trainer or LoraTrainer
+        made = make(self.config.tuning, progress=progress, announce=announce, schema=schema)
+        adapter = getattr(self._fitted(_tuned(with_context), self._training_examples(), made), "adapter", None)
         assert isinstance(adapter, Adapter)
         return adapter
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -56,6 +57,8 @@ def test_import_without_a_project_and_with_bad_files(groundtune: Cli, tmp_path: 
     assert groundtune.run("examples", "import", source).exit_code == 0
     assert (tmp_path / "examples.jsonl").is_file()
     assert "nowhere.csv" in groundtune.fails("examples", "import", "nowhere.csv", "--force", code=2)
+    named = groundtune.run("examples", "import", source, "--out", tmp_path / "named.jsonl").stdout
+    assert f"groundtune lint {tmp_path / 'named.jsonl'}" in named
     odd = write(tmp_path / "odd.jsonl", '{"x": 1}')
     groundtune.fails("examples", "import", odd, "--out", tmp_path / "o.jsonl", code=2)
     assert not (tmp_path / "o.jsonl").exists()
@@ -98,6 +101,19 @@ def test_lint_keeps_going_and_checks_another_file(groundtune: Cli, make_project:
     assert plain.exit_code == 0 and "not checked: fake:extract" in plain.stderr
 
 
+def test_lint_says_fit_only_where_it_was_looked_at(groundtune: Cli, make_project: Make) -> None:
+    root = make_project(examples=[*rows(), chat("empty", " ")])
+    for path in (root / "documents").iterdir():
+        path.unlink()
+    alone = groundtune.run("lint", make_none(root), "-C", root)
+    assert alone.exit_code == 0 and "There are no documents here" in alone.stdout
+    assert "readable document" not in alone.stderr
+    said = groundtune.run("lint", "--keep-going", "-C", root).stdout
+    assert "Not fit for training yet" in said and "Fit for" not in said
+    few = write(root / "few.jsonl", json.dumps(chat("q", "a")))
+    assert "Not fit for training yet" in groundtune.run("lint", few, "-C", root).stdout
+
+
 def test_lint_probe_asks_the_model(groundtune: Cli, make_project: Make) -> None:
     known = [chat(f"Matter {n}?", f"It is {fact}.") for n, fact in enumerate(("27 days", "40 places", "06:30"))]
     root = make_project(examples=known)
@@ -115,7 +131,7 @@ def make_none(root: Path) -> Path:
 
 @pytest.mark.tune
 def test_lint_with_the_built_in_base(groundtune: Cli, make_project: Make) -> None:
-    long = chat("Write", "word " * 600)
+    long = chat("Write", "word " * 1200)
     root = make_project(examples=[*rows(), chat("stop", "now<|end|>then"), long])
     table = groundtune.json("lint", "--base", "builtin:base", "-C", root)
     assert {(f["rule"], f["line"]) for f in table["findings"] if f["severity"] == "error"} == {
@@ -129,13 +145,16 @@ def finished(root: Path, name: str, loss: float) -> None:
     path.mkdir(parents=True)
     (path / "adapter_config.json").write_text("{}")
     registry.write(path, Adapter(str(path), "builtin:base", "d", {"rows": 12, "data_digest": "x"}, 3.0, loss))
+    registry.Adapters(path.parent).record(name, {"validation": 0.625})
 
 
 def test_adapters_from_list_to_delete(groundtune: Cli, make_project: Make) -> None:
     root = make_project()
     finished(root, "finetune-1", 0.25)
     finished(root, "finetune-2", 0.5)
-    assert "finetune-1" in groundtune.run("adapters", "list", "-C", root).stdout
+    assert re.search(
+        r"finetune-1 +builtin:base +12 +0\.625 +0\.250", groundtune.run("adapters", "list", "-C", root).stdout
+    )
     assert "is in service for finetune" in groundtune.run("adapters", "promote", "finetune-1", "-C", root).stdout
     assert (
         "finetune-1 を finetune で使用"

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -56,6 +59,13 @@ def test_preflight_shows_what_is_trained_and_trains_nothing(groundtune: Cli, mak
     assert "学習する" in groundtune.run("tune", "--preflight", "--model", base, "-C", root, "--lang", "ja").stdout
     assert "只有" in groundtune.run("tune", "--preflight", "--model", base, "-C", root, "--lang", "zh-TW").stdout
     assert not list((root / ".groundtune").glob("adapters/*"))
+
+
+def test_a_project_of_examples_alone_can_be_trained(groundtune: Cli, make_project: Make, base: str) -> None:
+    root = make_project(examples=sorted_rows(), toml=TOML)
+    for path in (root / "documents").iterdir():
+        path.unlink()  # as “groundtune init” leaves it
+    assert groundtune.json("tune", "--preflight", "--model", base, "-C", root)["rows"] == 54
 
 
 def test_too_little_memory_and_too_long_rows_stop_before_training(
@@ -121,8 +131,59 @@ def test_options_that_do_not_go_together_are_refused(groundtune: Cli, make_proje
         (("--with-context", "--sweep-gold", "0.5,2"), "not a list of shares"),
         (("--with-context", "--sweep-gold", "half"), "not a list of shares"),
         (("--hosted", "together:x", "--preflight"), "stands alone"),
+        (("--processes", "2", "--preflight"), "for the training itself"),
+        (("--processes", "0"), "0"),
     ):
         assert said in groundtune.fails("tune", *wrong, "-C", root, code=2)
+
+
+def test_processes_are_for_the_one_that_starts_them(
+    groundtune: Cli, make_project: Make, base: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = make_project(examples=sorted_rows(), toml=TOML)
+    said = groundtune.fails("tune", "--processes", "9", "--model", base, "-C", root, code=1)
+    assert "9 processes cannot share steps of 8 examples" in said
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    said = groundtune.fails("tune", "--processes", "2", "--model", base, "-C", root, code=2)
+    assert "one of 4 training processes" in said
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_ctrl_c_ends_all_processes_and_torchrun_goes_on(groundtune: Cli, make_project: Make, base: str) -> None:
+    root = make_project(examples=sorted_rows(), toml=TOML.replace("epochs = 1", "epochs = 4"))
+    call = ["-W", "ignore", "-m", "groundtune", "tune", "--model", base, "-C", str(root)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    started = subprocess.Popen(
+        [sys.executable, *call, "--processes", "2"], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        text=True, start_new_session=True,
+    )  # fmt: skip
+    assert started.stderr is not None
+    for line in started.stderr:
+        if line.startswith("step "):
+            break
+    workers = children(started.pid)
+    assert len(workers) == 2
+    os.killpg(started.pid, signal.SIGINT)  # as a terminal does: to all of them
+    out, error = started.communicate(timeout=60)
+    assert started.returncode == 130 and out == "" and "Traceback" not in error, error
+    assert "run the same command again to go on" in error and not [pid for pid in workers if alive(pid)]
+    run = ["-W", "ignore", "-m", "torch.distributed.run", "--nproc-per-node", "2", *call[2:], "--json"]
+    done = subprocess.run([sys.executable, *run], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["adapter"]["settings"]["rows"] == 54  # one of them speaks
+    assert len(list((root / ".groundtune" / "adapters").glob("finetune-*"))) == 1
+
+
+def children(pid: int) -> list[int]:
+    return [int(found) for found in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def test_every_command_of_the_page_about_training_exists() -> None:

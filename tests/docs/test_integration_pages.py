@@ -10,21 +10,36 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import re
 import shutil
 import sys
 import warnings
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from vendor_servers.model_server import KEY, ModelServer
 
 from groundtune import registry
 from groundtune.cli.main import cli
+from groundtune.models import http
 
 ROOT = Path(__file__).parents[2]
-PAGES = {"langchain": "langchain_core", "llamaindex": "llama_index.core", "plugins": "", "exports": "pandas"}
+PAGES = {
+    "langchain": "langchain_core", "llamaindex": "llama_index.core", "plugins": "", "exports": "pandas",
+    "openai": "openai", "gemini": "google.genai", "anthropic": "anthropic", "ollama": "", "litellm": "litellm",
+}  # fmt: skip
+# Where the pages about models find their provider: the variables that name its address and its key.
+PROVIDERS = {
+    "openai": ("OPENAI_BASE_URL", "/v1", ("OPENAI_API_KEY", "GROUNDTUNE_API_KEY")),
+    "gemini": ("GOOGLE_GEMINI_BASE_URL", "", ("GEMINI_API_KEY",)),
+    "anthropic": ("ANTHROPIC_BASE_URL", "", ("ANTHROPIC_API_KEY",)),
+    "ollama": ("OLLAMA_HOST", "", ()),
+    "litellm": ("OPENAI_BASE_URL", "/v1", ("OPENAI_API_KEY",)),
+}
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -49,8 +64,26 @@ def run_console(text: str) -> str:
     return "".join(out)
 
 
+@pytest.fixture
+def provider(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], str]]:
+    """A server that stands in for the page's provider; puts its address into a text."""
+    page = request.getfixturevalue("page")
+    if page not in PROVIDERS:
+        yield lambda text: text
+        return
+    variable, path, keys = PROVIDERS[page]
+    monkeypatch.setattr(http.with_retries, "__kwdefaults__", {"sleep": lambda _: None})
+    with ModelServer() as server:
+        monkeypatch.setenv(variable, server.url + path)
+        for key in keys:
+            monkeypatch.setenv(key, KEY)
+        yield lambda text: text.replace("http://localhost:8000", server.url)
+        assert any("27 days" in json.dumps(seen.body) for seen in server.seen), "the provider was not asked"
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning:pydantic")
 @pytest.mark.parametrize("page", PAGES)
-def test_page(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_page(provider: Callable[[str], str], page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if PAGES[page]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -63,7 +96,7 @@ def test_page(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     before = set(sys.modules)
     names: dict[str, Any] = {"__name__": f"page_{page}"}
     last, ran = "", 0
-    found = blocks(page)
+    found = [(language, provider(text)) for language, text in blocks(page)]
     try:
         for language, text in found:
             first, _, rest = text.partition("\n")
@@ -84,7 +117,7 @@ def test_page(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         for name in set(sys.modules) - before:
             if getattr(sys.modules[name], "__file__", None) and str(tmp_path) in str(sys.modules[name].__file__):
                 del sys.modules[name]
-    assert ran >= 3, "a page without code shows nothing"
+    assert ran >= 2, "a page without code shows nothing"
 
 
 def test_a_wrong_output_is_noticed() -> None:
@@ -105,8 +138,6 @@ def test_the_case_is_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     try:
         result = CliRunner().invoke(cli, ["-C", str(folder), "compare", "--model", "fake:extract", "--json"])
         assert result.exit_code == 0, result.stderr
-        import json
-
         table = {one["name"]: one for one in json.loads(result.stdout)["report"]["approaches"]}
         theirs = table["langchain:garden_app:chain"]
         assert set(table) == {"prompt", "rag", "langchain:garden_app:chain"}

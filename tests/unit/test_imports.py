@@ -17,6 +17,7 @@ FLOORS = (
     ("errors", "files", "messages", "types"),
     ("ports",),
     ("config", "parallel", "registry", "text"),
+    ("parallel_ray",),
     ("knowledge", "models", "store", "tuning"),
     ("approaches",),
     ("measure",),

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from groundtune import registry
-from groundtune.approaches.common import abstains, ask, extract_answer, system_prompt
+from groundtune.approaches.common import abstains, ask, extract_answer, fitting_answers, system_prompt
 from groundtune.approaches.setting import Setting
 from groundtune.approaches.sources import Sources, hits_of
 from groundtune.errors import ApproachFailed, ConfigError
@@ -121,6 +121,7 @@ class Elsewhere:
 
     def fit(self, documents: Sequence[Document], examples: Sequence[Example]) -> None:
         """Takes the system prompt from the examples when the settings have none."""
+        self._setting = fitting_answers(self._setting, examples)
         self._system = system_prompt(self._setting.config, examples)
 
     def answer(self, question: Question) -> Answer:

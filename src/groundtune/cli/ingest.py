@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from groundtune.cli.context import State
+from groundtune.cli.engine import Asked, engine_options
 from groundtune.cli.mix import describe_choice
 from groundtune.cli.options import Number, argument, option, verb
 from groundtune.cli.pace import Pace
@@ -17,6 +18,7 @@ from groundtune.knowledge.selftest import Choice
 from groundtune.knowledge.sight import Seen
 from groundtune.knowledge.site import PAGES, Link
 from groundtune.messages import say
+from groundtune.parallel import Engine
 from groundtune.project import Project
 from groundtune.tuning.data import load_questions
 from groundtune.types import SyncReport
@@ -34,6 +36,7 @@ _WEB_EVERY = 300.0  # seconds between two looks at what is on the web
 @option("--max-pages", type=Number(int, 1, 100_000), default=PAGES, metavar="NUMBER")
 @option("--allow-private", is_flag=True)
 @option("--self-test", is_flag=True)
+@engine_options
 def command(
     state: State,
     paths: tuple[str, ...],
@@ -42,6 +45,7 @@ def command(
     max_pages: int,
     allow_private: bool,
     self_test: bool,
+    asked: Asked,
 ) -> None:
     """Exit code 1 when a document could not be read."""
     if watch and state.json:
@@ -51,7 +55,8 @@ def command(
         Link(root, allow_private, follow, max_pages) if isinstance(root, str) and is_address(root) else root
         for root in paths or project.roots
     ]
-    report = ingest(project, roots)
+    with asked.open(state, project.config) as engine:
+        report = ingest(project, roots, engine)
     choice = test_retrieval(project) if self_test else None
     found = project.kb.seen([*report.added, *report.updated])
     table = {**asdict(report), "changed": report.changed, "seen": found} | ({"self_test": choice} if choice else {})
@@ -64,11 +69,11 @@ def command(
         raise SystemExit(1)
 
 
-def ingest(project: Project, paths: Sequence[str | Path | Link]) -> SyncReport:
+def ingest(project: Project, paths: Sequence[str | Path | Link], engine: Engine | None = None) -> SyncReport:
     """Bring in, with a line on stderr now and then while it takes long."""
     pace = Pace()
     project.prepare(pace)
-    return project.ingest(paths, progress=pace)
+    return project.ingest(paths, progress=pace, engine=engine)
 
 
 def test_retrieval(project: Project) -> Choice:

@@ -49,8 +49,9 @@ def command(state: State, file: str | None, base: str | None, keep_going: bool, 
     questions = load_questions(asked) if config.project.questions and asked.is_file() else ()
     try:
         project.ingest()
-    except DataError as error:  # examples can be checked without documents; that nothing was looked up is said
-        state.talk(error.sentence())
+    except DataError as error:  # examples can be checked without documents; the advice says that nothing was looked up
+        if error.key != "knowledge.empty_folder":
+            state.talk(error.sentence())
     documents = project.documents()
     spec = base or config.models.base
     report = lint(

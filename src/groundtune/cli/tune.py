@@ -5,16 +5,20 @@ from __future__ import annotations
 import re
 import sys
 import time
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from groundtune.cli.context import State
-from groundtune.cli.options import option, verb
+from groundtune.cli.engine import Asked, engine_options, ray_trainer
+from groundtune.cli.options import Number, option, verb
 from groundtune.errors import UserError
 from groundtune.messages import say
 from groundtune.tuning.plan import Progress
 
 if TYPE_CHECKING:
     from groundtune.project import Project
+    from groundtune.tuning.lora import LoraTrainer
     from groundtune.tuning.preflight import Preflight
     from groundtune.types import Adapter
 
@@ -56,9 +60,11 @@ class _Talk:
 @option("--curve", is_flag=True)
 @option("--sweep-gold", metavar="P,P", default=None)
 @option("--model", metavar="SPEC", default=None)
+@option("--processes", type=Number(int, 1, 1024), default=None, metavar="NUMBER")
 @option("--hosted", "service", metavar="PROVIDER:MODEL", default=None)
 @option("--cancel", is_flag=True)
 @option("--allow-private", is_flag=True)
+@engine_options
 def command(
     state: State,
     with_context: bool,
@@ -66,11 +72,17 @@ def command(
     curve: bool,
     sweep_gold: str | None,
     model: str | None,
+    processes: int | None,
     service: str | None,
     cancel: bool,
     allow_private: bool,
+    asked: Asked,
 ) -> None:
     """The same adapter that ``compare`` would train; one that is there already is not trained again."""
+    if processes is not None and (service or preflight or curve or sweep_gold):
+        raise UserError("cli.tune.processes_alone")
+    if asked.engine == "ray" and (service or cancel or preflight or curve or sweep_gold or processes is not None):
+        raise UserError("ray.tune_alone")
     if service or cancel:
         if not service or with_context or model or preflight or curve or sweep_gold:
             raise UserError("cli.tune.hosted_options")
@@ -88,8 +100,12 @@ def command(
         _curve(state, project, with_context)
     elif shares:
         _sweep(state, project, shares)
+    elif processes is None and asked.ray(project.config):
+        with asked.open(state, project.config) as engine:
+            assert engine is not None
+            _train(state, project, with_context, trainer=ray_trainer(state, project, asked, engine))
     else:
-        _train(state, project, with_context)
+        _train(state, project, with_context, trainer=_trainer(state, project, processes))
 
 
 def _look(state: State, project: Project, with_context: bool) -> None:
@@ -99,15 +115,24 @@ def _look(state: State, project: Project, with_context: bool) -> None:
     state.emit(table(report), describe(report, colour=sys.stdout.isatty()))
 
 
-def _train(state: State, project: Project, with_context: bool, **found: object) -> None:
+def _train(
+    state: State,
+    project: Project,
+    with_context: bool,
+    trainer: Callable[..., LoraTrainer] | None = None,
+    **found: object,
+) -> None:
     from groundtune.cli.preflight import describe
-    from groundtune.tuning.workspace import first_process
+    from groundtune.tuning.group import first_process
 
     def announce(report: Preflight) -> None:
         state.talk(describe(report, colour=sys.stderr.isatty()))
+        if report.way.processes > 1:
+            state.talk(say("cli.tune.processes_started", count=report.way.processes))
 
     talk = _Talk(state)
-    adapter = project.tune(with_context, progress=talk, announce=announce)
+    trainer = trainer or _trainer(state, project, None)
+    adapter = project.tune(with_context, progress=talk, announce=announce, trainer=trainer)
     talk.close()
     if not first_process():  # of several that train together, one speaks
         return
@@ -117,6 +142,24 @@ def _train(state: State, project: Project, with_context: bool, **found: object) 
         say("cli.tune.done", name=name, base=adapter.base, path=adapter.path),
     )
     state.talk(_details(adapter))
+
+
+def _trainer(state: State, project: Project, asked: int | None) -> Callable[..., LoraTrainer]:
+    """What trains: this process, or ``asked`` ones (by default as many as there are cards) that it starts. Raises
+    ``UserError`` for processes in one that is already one of several.
+    """
+    from groundtune.tuning import group
+    from groundtune.tuning.launch import LaunchedTrainer
+    from groundtune.tuning.lora import LoraTrainer
+
+    if (several := group.processes()) > 1:
+        if asked is not None:
+            raise UserError("cli.tune.processes_inside", count=several)
+        return LoraTrainer
+    count = asked or min(group.devices(), project.config.tuning.batch_size)
+    if count < 2:
+        return LoraTrainer
+    return partial(LaunchedTrainer, count=count)
 
 
 def _details(adapter: Adapter) -> str:

@@ -38,6 +38,7 @@ from groundtune.knowledge.space import Switch, Switching, complete, replaced
 from groundtune.knowledge.study import cut_all
 from groundtune.knowledge.sync import Progress, sync
 from groundtune.knowledge.verify import VerifyReport, verify
+from groundtune.parallel import Engine
 from groundtune.ports import READER, Embedder, Filter, Model, Reader, Reranker, Retriever
 from groundtune.text.dates import iso_date
 from groundtune.text.inverted import Packed
@@ -92,7 +93,7 @@ class KnowledgeBase:
         made: Embedder | None = registry.load("embedder", embedder) if embedder else None
         outer = "" if store.partition(":")[0] == "sqlite" else store
         backing: Backing = registry.load("store", f"sqlite:{path}", outer=outer, told=progress)
-        base = cls(backing, Path(path), Preparer(chunk_characters, made))
+        base = cls(backing, Path(path), Preparer(chunk_characters, made, spec=embedder))
         try:
             base._retriever = registry.load("retriever", retriever) if retriever else None
             base._reranker = registry.load("reranker", reranker) if reranker else None
@@ -104,10 +105,16 @@ class KnowledgeBase:
 
     # -- documents -------------------------------------------------------------------------------------------------
 
-    def sync(self, paths: Sequence[str | Path | Link], *, progress: Progress | None = None) -> SyncReport:
+    def sync(
+        self,
+        paths: Sequence[str | Path | Link],
+        *,
+        progress: Progress | None = None,
+        engine: Engine | None = None,
+    ) -> SyncReport:
         """Bring the knowledge base up to date with files and folders; see ``knowledge.sync.sync``."""
         given = [paths] if isinstance(paths, (str, Path)) else list(paths)
-        return sync(self._store, self._preparer, self._folder, given, progress)
+        return sync(self._store, self._preparer, self._folder, given, progress, engine)
 
     def add(self, documents: Sequence[Document]) -> SyncReport:
         """Add or update documents in one transaction, visible when this returns.

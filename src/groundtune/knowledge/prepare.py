@@ -20,6 +20,7 @@ from groundtune.types import Chunk, Document
 
 # Texts per call of the embedder: enough for it to fill its own batches, few enough to stop within seconds.
 _TEXTS = 512
+_ELSEWHERE = 8_192  # that many keep all workers busy
 
 Known = dict[tuple[str, str, str], NDArray[Any]]
 
@@ -36,13 +37,15 @@ class Cut:
 @dataclass(frozen=True, slots=True)
 class Task:
     """A document to be prepared. ``before`` is the id under which the store may hold vectors of the same text: its own,
-    or that of the document it was renamed from; empty for a new one.
+    or that of the document it was renamed from; empty for a new one. ``vectors`` of its chunks, where they were made
+    already: what the store holds comes first.
     """
 
     cut: Cut
     before: str = ""
     root: str | None = None
     file_digest: str = ""
+    vectors: NDArray[Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,19 +75,24 @@ def cut_together(documents: Sequence[Document], characters: int) -> Cuts:
 
 @dataclass
 class Work:
-    """What an embedder has done so far."""
+    """What an embedder has done so far; ``given`` counts the vectors that came ready."""
 
     texts: int = 0
     seconds: float = 0.0
+    given: int = 0
 
 
 @dataclass(frozen=True)
 class Preparer:
-    """How documents are prepared; the same settings always give the same chunks."""
+    """How documents are prepared; the same settings always give the same chunks. ``spec`` is what the embedder was made
+    from; ``elsewhere`` embeds in its place, many texts at once.
+    """
 
     chunk_characters: int = 1200
     embedder: Embedder | None = None
     work: Work = field(default_factory=lambda: Work(), compare=False)
+    spec: str = ""
+    elsewhere: Callable[[Sequence[str]], NDArray[Any]] | None = field(default=None, compare=False)
 
     @property
     def recipe(self) -> str:
@@ -99,7 +107,7 @@ class Preparer:
     @property
     def embedded(self) -> int:
         """How many texts were embedded so far."""
-        return self.work.texts
+        return self.work.texts + self.work.given
 
     @property
     def texts_per_second(self) -> float:
@@ -119,15 +127,29 @@ class Preparer:
             return [Prepared(t.cut.document, t.cut.chunks, None, t.root, t.file_digest, t.cut.terms) for t in tasks]
         known = [_known(store, task, self.space) for task in tasks]
         new = [
-            (number, chunk)
+            (number, place)
             for number, task in enumerate(tasks)
-            for chunk in task.cut.chunks
+            for place, chunk in enumerate(task.cut.chunks)
             if _key(task, chunk) not in known[number]
         ]
-        made = self.embed([(chunk.title, chunk.heading, chunk.text) for _, chunk in new])
-        for (number, chunk), vector in zip(new, made, strict=True):
+        new = self._taken(tasks, known, new)
+        chunks = [tasks[number].cut.chunks[place] for number, place in new]
+        made = self.embed([(chunk.title, chunk.heading, chunk.text) for chunk in chunks])
+        for (number, _), chunk, vector in zip(new, chunks, made, strict=True):
             known[number][_key(tasks[number], chunk)] = vector
         return [self._prepared(task, known[number]) for number, task in enumerate(tasks)]
+
+    def _taken(
+        self, tasks: Sequence[Task], known: Sequence[Known], new: Sequence[tuple[int, int]]
+    ) -> list[tuple[int, int]]:
+        """Take the vectors that came with the tasks; what is left over has to be embedded."""
+        for number, place in new:
+            given = tasks[number].vectors
+            if given is not None:
+                known[number][_key(tasks[number], tasks[number].cut.chunks[place])] = given[place]
+        left = [(number, place) for number, place in new if tasks[number].vectors is None]
+        self.work.given += len(new) - len(left)
+        return left
 
     def _prepared(self, task: Task, known: Known) -> Prepared:
         assert self.embedder is not None
@@ -143,10 +165,12 @@ class Preparer:
         """Vectors of chunks given as (title, heading, text); ``told`` hears how many are done."""
         assert self.embedder is not None
         made = np.zeros((len(parts), self.embedder.dimension), dtype=np.float32)
-        for start in range(0, len(parts), _TEXTS):
-            texts = [f"{label(title, heading)}\n{text}" for title, heading, text in parts[start : start + _TEXTS]]
+        size = _TEXTS if self.elsewhere is None else _ELSEWHERE
+        for start in range(0, len(parts), size):
+            texts = [f"{label(title, heading)}\n{text}" for title, heading, text in parts[start : start + size]]
             begun = time.perf_counter()
-            made[start : start + len(texts)] = self.embedder.embed(texts, kind="document")
+            vectors = self.elsewhere(texts) if self.elsewhere else self.embedder.embed(texts, kind="document")
+            made[start : start + len(texts)] = vectors
             self.work.seconds += time.perf_counter() - begun
             self.work.texts += len(texts)
             if told:

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from numpy.typing import NDArray
+
 from groundtune import messages, parallel
 from groundtune.errors import GroundtuneError, StoreError
 from groundtune.knowledge.fetch import Gone
@@ -41,7 +43,7 @@ class Job:
 @dataclass(frozen=True, slots=True)
 class Studied:
     """What became of a source: ``cut`` for a new text, ``failed`` with the reason, ``gone``, else nothing changed
-    (``file_digest`` is then set when the bytes are new).
+    (``file_digest`` is then set when the bytes are new). ``vectors`` are those of the chunks where a worker made them.
     """
 
     source: Source
@@ -49,6 +51,7 @@ class Studied:
     file_digest: str = ""
     failed: str = ""
     gone: bool = False
+    vectors: NDArray[Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,15 +102,24 @@ def studied(jobs: Iterable[Job], documents: int) -> Iterator[Batch]:
         yield from map(study, jobs)
         return
     with parallel.Helpers(_study_there, count) as pool:
-        for results, packed in pool.map(jobs):
-            yield Batch(tuple(_unfolded(*result) for result in results), packed)
+        yield from map(unfolded, pool.map(jobs))
 
 
 def _study_there(job: Job) -> tuple[list[Any], Packed]:
-    batch = study(job)
+    return folded(study(job))
+
+
+def folded(batch: Batch) -> tuple[list[Any], Packed]:
+    """A batch as it travels between processes."""
     return [
         (replace(r, cut=None), None if r.cut is None else (r.cut.document, *_folded(r.cut))) for r in batch.results
     ], batch.packed
+
+
+def unfolded(travelled: tuple[list[Any], Packed]) -> Batch:
+    """The batch that ``folded`` was given."""
+    results, packed = travelled
+    return Batch(tuple(_unfolded(*result) for result in results), packed)
 
 
 def _unfolded(result: Studied, made: tuple[Any, ...] | None) -> Studied:
@@ -119,9 +131,10 @@ def jobs_of(
     digests: dict[str, str],
     versions: dict[str, str],
     characters: int,
+    sizes: tuple[int, int] = (_FIRST, _LARGEST),
 ) -> Iterator[Job]:
-    """Sources in batches that grow; none holds much more than 24 MB of files."""
-    size, start = _FIRST, 0
+    """Sources in batches that grow between two ``sizes``; none holds much more than 24 MB of files."""
+    (size, largest), start = sizes, 0
     language = messages.language()
     while start < len(sources):
         end, held = start, 0
@@ -137,7 +150,7 @@ def jobs_of(
             characters,
             language,
         )
-        start, size = end, min(_LARGEST, size * 2)
+        start, size = end, min(largest, size * 2)
 
 
 def _size(source: Source) -> int:

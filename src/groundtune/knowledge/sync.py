@@ -14,6 +14,7 @@ from groundtune.knowledge.read import find_sources, root_of
 from groundtune.knowledge.site import Link
 from groundtune.knowledge.source import Source, not_found
 from groundtune.knowledge.study import Batch, jobs_of, studied
+from groundtune.parallel import Engine
 from groundtune.text.inverted import Packed
 from groundtune.types import SyncReport
 
@@ -57,7 +58,7 @@ class _Run:
                     moved.setdefault(root, {})[source.id] = result.file_digest
             else:
                 before = source.id if source.id in self.versions else self._renamed_from(result.cut)
-                tasks.append(Task(result.cut, before, root, result.file_digest))
+                tasks.append(Task(result.cut, before, root, result.file_digest, result.vectors))
         self._store(tasks, batch.packed)
         for root, digests in moved.items():
             self.store.set_sources(root, digests)
@@ -77,6 +78,8 @@ class _Run:
 
     def _parts(self, tasks: Sequence[Task]) -> list[Sequence[Task]]:
         """The whole batch, or less when embedding it would take long."""
+        if all(task.vectors is not None for task in tasks):
+            return [tasks] if tasks else []
         rate = self.preparer.texts_per_second
         size = max(1, int(rate * _SECONDS)) if rate else 64 if self.preparer.embedder else len(tasks)
         return [tasks[start : start + size] for start in range(0, len(tasks), max(1, size))]
@@ -97,18 +100,23 @@ def sync(
     folder: Path,
     paths: Sequence[str | Path | Link],
     progress: Progress | None = None,
+    engine: Engine | None = None,
 ) -> SyncReport:
     """Add, update, rename and delete so that the store holds what the files under ``paths`` say. ``folder`` is where
     the store lives (roots are recorded relative to it, so that a project can be moved).
 
     A file that cannot be read is reported in ``failed`` and keeps its last good version. Only documents that came
     from the same path before are deleted or renamed. ``progress(done, total, id)`` is called after each file that is
-    stored. Raises ``DataError`` for a path that does not exist or a folder without readable files, before anything is
-    changed.
+    stored. With an ``engine`` its workers read, cut and embed files; the result is the same. Raises ``DataError`` for a
+    path that does not exist or a folder without readable files, before anything is changed.
     """
     started = time.perf_counter()
     sources = find_sources(paths, folder / "web")
     roots = {root_key(root, folder): root for root in map(root_of, paths)}
+    if engine is not None:
+        from groundtune.knowledge.spread import embedding
+
+        preparer = embedding(engine, preparer)
     run = _Run(store, preparer, folder, dict(store.digests()))
     known = {key: store.sources(key) for key in roots}
     embedded = preparer.embedded
@@ -116,7 +124,7 @@ def sync(
     for document_id in sorted(missing & run.versions.keys()):
         run.lost.setdefault(run.versions[document_id], []).append(document_id)
     done = 0
-    for batch in _studied(run, sources, known):
+    for batch in _studied(run, sources, known, engine):
         run.take(batch)
         for result in batch.results:
             done += 1
@@ -138,8 +146,12 @@ def sync(
     )
 
 
-def _studied(run: _Run, sources: Sequence[Source], known: dict[str, dict[str, str]]) -> Iterator[Batch]:
-    """Files first, in helper processes when they are many; then what has to be fetched or unpacked, here."""
+def _studied(
+    run: _Run, sources: Sequence[Source], known: dict[str, dict[str, str]], engine: Engine | None
+) -> Iterator[Batch]:
+    """Files first, by the engine or in helper processes when they are many; then what has to be fetched or unpacked,
+    here.
+    """
     digests: dict[str, str] = {}
     for source in sources:
         held = known[root_key(source.root, run.folder)].get(source.id)
@@ -149,7 +161,13 @@ def _studied(run: _Run, sources: Sequence[Source], known: dict[str, dict[str, st
     files = [source for source in sources if source.origin is None]
     fetched = [source for source in sources if source.origin is not None]
     changed = len(files) - len(digests)  # files whose text is known are read fast
-    yield from studied(jobs_of(files, digests, run.versions, characters), changed)
+    if engine is not None and files:
+        from groundtune.knowledge.spread import job_sizes, spread
+
+        sizes = job_sizes(engine, len(files), run.preparer)
+        yield from spread(engine, jobs_of(files, digests, run.versions, characters, sizes), run.preparer)
+    else:
+        yield from studied(jobs_of(files, digests, run.versions, characters), changed)
     yield from studied(jobs_of(fetched, digests, run.versions, characters), 0)
 
 

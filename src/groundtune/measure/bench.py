@@ -20,8 +20,10 @@ from groundtune.measure.plan import Plan
 from groundtune.measure.results import ApproachResult, ItemResult
 from groundtune.measure.rows import Row
 from groundtune.measure.seeds import merge_seeds
+from groundtune.measure.spread import away
 from groundtune.measure.summary import summarise
 from groundtune.messages import say
+from groundtune.parallel import Engine
 from groundtune.ports import Approach
 from groundtune.tuning.plan import Progress as TrainingProgress
 from groundtune.types import Answer
@@ -30,7 +32,7 @@ from groundtune.types import Answer
 @dataclass(frozen=True)
 class Bench:
     """One comparison at work. ``several``: more than one base model, so that one that is not there stops its rows only;
-    ``seeds``: how often what is trained is trained.
+    ``seeds``: how often what is trained is trained; ``engine``: whose workers answer, None: this process.
     """
 
     config: Config
@@ -43,6 +45,7 @@ class Bench:
     meter: Meter
     several: bool = False
     seeds: int = 1
+    engine: Engine | None = None
 
 
 @dataclass
@@ -161,10 +164,11 @@ def _trial(bench: Bench, row: Row, setting: Setting, number: int) -> Trial:
         answer_key(config, bench.plan, row.approach, code),
         listener=bench.listener,
         refresh=bench.refresh,
-        workers=bench.workers,
+        workers=bench.engine.workers if bench.engine else bench.workers,
         meter=bench.meter,
         name=row.name,
         model="" if is_brought(row.approach) else row.model,
+        away=away(bench.engine, config, bench.plan, row.approach, adapter) if bench.engine else None,
     )
     return Trial(approach, asking, seed, seconds)
 

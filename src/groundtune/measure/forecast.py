@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from groundtune import registry
+from groundtune.approaches.common import answer_tokens
 from groundtune.approaches.longcontext import count_tokens
 from groundtune.approaches.opening import open_approach, plain_name
 from groundtune.approaches.setting import make_setting
@@ -81,7 +82,7 @@ def _row(plan: Plan, row: Row, cache: AnswerCache | None, limits: Limits) -> For
         mean = _mean_prompt(plan, row, left or plan.items)
     except CannotRun as error:
         return Forecast(row.name, row.model, skipped=error.sentence())
-    usage = Usage(round(mean * len(left)), len(left) * row.config.compare.max_answer_tokens)
+    usage = Usage(round(mean * len(left)), len(left) * answer_tokens(row.config, plan.train))
     dollars = limits.price(row.model, usage)
     return Forecast(
         row.name,

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
 
+from groundtune.approaches.common import answer_tokens
 from groundtune.approaches.opening import plain_name
 from groundtune.config import BROUGHT, Config, is_brought
 from groundtune.measure.cache import cache_key
@@ -74,7 +75,7 @@ def answer_key(config: Config, plan: Plan, name: str, adapter: str) -> Callable[
         # rules are what answers are scored by: no model is shown them
         "format": {key: value for key, value in asdict(config.format).items() if key != "rules"},
         "schema": plan.house.schema,
-        "max_tokens": config.compare.max_answer_tokens,
+        "max_tokens": answer_tokens(config, plan.train),
         "seed": config.compare.seed,
         "language": config.project.language,
         "adapter": adapter,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from groundtune.approaches.setting import open_index
@@ -170,12 +171,17 @@ def sync_documents(config: Config, kb: KnowledgeBase, notes: list[str]) -> tuple
     for root in roots:
         if not root.exists() and config.project.documents != ProjectSection().documents:
             raise DataError("core.file_missing", path=root)
-    present = [root for root in roots if root.exists()]
+    present = [root for root in roots if root.exists() and not _empty(root)]
     report = kb.sync(present) if present else SyncReport()
     if report.failed:
         names = ", ".join(sorted(report.failed)[:_SHOWN_NAMES])
         notes.append(say("measure.documents_failed", count=len(report.failed), names=names))
     return kb.documents()
+
+
+def _empty(root: Path) -> bool:
+    """Whether a folder holds nothing, as ``groundtune init`` makes it: a project of examples needs no document."""
+    return root.is_dir() and not any(root.iterdir())
 
 
 def state_of(documents: Sequence[Document]) -> str:

@@ -32,6 +32,7 @@ from groundtune.measure.style import style_reference
 from groundtune.measure.summary import shown_table
 from groundtune.measure.worth import worth_of_more
 from groundtune.messages import say
+from groundtune.parallel import Engine
 
 CACHE = ("runs", "cache.sqlite")
 
@@ -48,6 +49,7 @@ def compare(
     until_decided: bool = False,
     seeds: int | None = None,
     judge: Judging | None = None,
+    engine: Engine | None = None,
 ) -> Report:
     """Measure ``approaches`` (default: those of the configuration) on the project's held-out questions and examples, with
     each of ``models`` (default: the base model of the configuration).
@@ -55,7 +57,8 @@ def compare(
     Every answer is kept on disk as it comes, so calling this again after an interruption, or after ``limits`` were
     reached, goes on; ``refresh`` asks everything anew. ``workers`` answers run at once (latency is then that of a busy
     machine). ``until_decided`` asks no more items than the choice needs (``measure.race``), ``seeds`` trains what is
-    trained so often (default: the configuration's), ``judge`` lets a model judge the answers too.
+    trained so often (default: the configuration's), ``judge`` lets a model judge the answers too; the workers
+    of an ``engine`` answer in place of this process.
 
     Raises ``DataError`` or ``ConfigError`` for wrong input, ``ModelUnreachable`` when the only model cannot be reached at
     all. An approach that cannot run here is in the report with the reason in ``skipped``.
@@ -71,7 +74,7 @@ def compare(
         meter = Meter(limits or Limits(), config.compare.requests_per_minute)
         rubric, several = make_rubric(config, plan, ranks), len({row.model for row in rows}) > 1
         trained = max(1, config.compare.seeds if seeds is None else seeds)
-        bench = Bench(config, plan, rubric, cache, listener, refresh, max(1, workers), meter, several, trained)
+        bench = Bench(config, plan, rubric, cache, listener, refresh, max(1, workers), meter, several, trained, engine)
         results, stopping = _raced(bench, rows) if until_decided else (_measured(bench, rows), None)
         ceilings = _ceilings(bench, rows, results) if config.compare.counterfactual else ()
         verdict = None

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from groundtune.errors import ModelRefused, ModelUnreachable, SpecError
-from groundtune.models.http import extra_for, is_local, key_from, without_password
+from groundtune.models.http import address, extra_for, is_local, key_from, without_password
 from groundtune.models.sdk import Caller
 from groundtune.models.spoken import Spoken
 from groundtune.types import Generation, Message, Usage
@@ -30,9 +30,10 @@ def open_model(
     retries: int = 4,
     caching: bool = True,
 ) -> AnthropicModel:
-    """A Claude model. Key: ``api_key``, else ANTHROPIC_API_KEY. ``timeout`` in seconds for one try. With ``caching`` long
-    prompts are marked so that Anthropic keeps what they begin with for five minutes: writing costs a quarter more than
-    reading without a cache, reading again a tenth.
+    """A Claude model. Key: ``api_key``, else ANTHROPIC_API_KEY; address: ``base_url``, else ANTHROPIC_BASE_URL, else
+    Anthropic's. ``timeout`` in seconds for one try. With ``caching`` long prompts are marked so that Anthropic keeps
+    what they begin with for five minutes: writing costs a quarter more than reading without a cache, reading again a
+    tenth.
 
     Raises ``SpecError``, ``MissingExtra`` or ``ModelUnreachable`` (no key).
     """
@@ -41,7 +42,7 @@ def open_model(
     key = api_key or key_from(_KEY)
     if not key:
         raise ModelUnreachable("models.key_missing", model=f"anthropic:{name}", variable=_KEY)
-    return AnthropicModel(name, base_url or ANTHROPIC_URL, key, timeout, retries, caching)
+    return AnthropicModel(name, address(base_url, "ANTHROPIC_BASE_URL", ANTHROPIC_URL), key, timeout, retries, caching)
 
 
 class AnthropicModel:

@@ -30,7 +30,8 @@ class Grammar:
     def matcher(self, schema: Mapping[str, Any]) -> Any:  # noqa: ANN401 - llguidance.LLMatcher
         """A fresh matcher. Raises ``ModelRefused`` for a schema that cannot be enforced."""
         matcher = self._library.LLMatcher
-        overrides = {"whitespace_flexible": True, "whitespace_pattern": _WHITE_SPACE}
+        # a grammar cannot say "exactly one of": alternatives that exclude each other are as strict under "any of"
+        overrides = {"whitespace_flexible": True, "whitespace_pattern": _WHITE_SPACE, "coerce_one_of": True}
         try:
             grammar = matcher.grammar_from_json_schema(json.dumps(schema), overrides=overrides)
             made = matcher(self._tokenizer, grammar)

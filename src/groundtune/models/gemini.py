@@ -30,7 +30,8 @@ def open_model(
     retries: int = 4,
     thinking_budget: int | None = None,
 ) -> GeminiModel:
-    """A Gemini model. Key: ``api_key``, else GEMINI_API_KEY, else GOOGLE_API_KEY. ``timeout`` in seconds for one try.
+    """A Gemini model. Key: ``api_key``, else GEMINI_API_KEY, else GOOGLE_API_KEY; address: ``base_url``, else
+    GOOGLE_GEMINI_BASE_URL, else Google's. ``timeout`` in seconds for one try.
     ``thinking_budget`` in tokens (0 switches thinking off where the model allows it); thoughts count as output tokens.
     Raises ``SpecError``, ``MissingExtra`` or ``ModelUnreachable`` (no key).
     """

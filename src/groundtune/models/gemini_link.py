@@ -9,6 +9,7 @@ from typing import Any
 from groundtune.errors import ModelError, ModelUnreachable, SpecError
 from groundtune.models.http import (
     Transient,
+    address,
     extra_for,
     for_status,
     is_local,
@@ -33,7 +34,7 @@ class GeminiLink(Link):
         key = api_key or key_from(*_KEYS)
         if not key:
             raise ModelUnreachable("models.key_missing", model=f"gemini:{name}", variable=_KEYS[0])
-        url = base_url or GOOGLE_URL
+        url = address(base_url, "GOOGLE_GEMINI_BASE_URL", GOOGLE_URL)
         super().__init__(name, without_password(url), key, timeout, retries)
         self.name = f"gemini:{name}"
         with extra_for(self.name):

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
-from groundtune.errors import ModelError, ModelRefused, ModelUnreachable
+from groundtune.errors import ModelError, ModelRefused, ModelUnreachable, SpecError
 from groundtune.registry import missing
 from groundtune.text.normalise import squeeze
 
@@ -101,6 +101,24 @@ def without_password(url: str) -> str:
     except ValueError:
         return url.rpartition("@")[2]
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+def check_address(url: str) -> None:
+    """Raises ``SpecError`` for anything but an http(s) address with a host."""
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise SpecError("models.bad_address", address=without_password(url))
+
+
+def address(given: str | None, variable: str, default: str) -> str:
+    """Where a provider is: as given, else what the environment variable says, else its own address."""
+    url = (given or key_from(variable) or default).rstrip("/")
+    check_address(url)
+    return url
 
 
 def is_local(url: str) -> bool:

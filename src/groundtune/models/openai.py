@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from groundtune.errors import ModelError, ModelRefused, ModelUnreachable, SpecError
 from groundtune.models.embed import RemoteEmbedder
-from groundtune.models.http import extra_for, is_local, key_from, without_password
+from groundtune.models.http import check_address, extra_for, is_local, key_from, without_password
 from groundtune.models.sdk import Caller
 from groundtune.models.spoken import Spoken
 from groundtune.ports import Kind
@@ -72,8 +72,7 @@ class Endpoint:
         self.url = (f"http{address}" if at else base_url or os.environ.get("OPENAI_BASE_URL") or OPENAI_URL).rstrip("/")
         if not self.model:
             raise SpecError("models.name_missing", provider=provider, example=f"{provider}:gpt-5-mini")
-        if not self._usable(self.url):
-            raise SpecError("models.bad_address", address=without_password(self.url))
+        check_address(self.url)
         self.where = without_password(self.url)
         self.name = f"{provider}:{self.model}" + (f"@{self.where}" if self.url != OPENAI_URL else "")
         self.timeout, self.retries = timeout, retries
@@ -83,14 +82,6 @@ class Endpoint:
 
     def __repr__(self) -> str:
         return f"Endpoint({self.name!r})"
-
-    @staticmethod
-    def _usable(url: str) -> bool:
-        try:
-            parts = urlsplit(url)
-            return parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
-        except ValueError:
-            return False
 
     def _openai_key_fits(self) -> bool:
         trusted = {urlsplit(url).hostname for url in (OPENAI_URL, os.environ.get("OPENAI_BASE_URL", "")) if url}

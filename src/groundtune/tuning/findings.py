@@ -49,13 +49,15 @@ class Finding:
 @dataclass(frozen=True)
 class LintReport:
     """All findings. ``knowledge_share`` is the share of examples, in [0, 1], whose answer states facts that only the
-    documents hold. ``levels`` is what a closed-book probe found for such examples, by id (empty without a probe).
+    documents hold. ``levels`` is what a closed-book probe found for such examples, by id (empty without a probe);
+    ``looked_up`` says whether there were documents to look facts up in.
     """
 
     examples: int
     findings: tuple[Finding, ...]
     knowledge_share: float
     levels: Mapping[str, Level] = field(default_factory=dict)
+    looked_up: bool = True
 
     @property
     def harmful_share(self) -> float:
@@ -71,7 +73,12 @@ class LintReport:
         return "retrieval" if self.harmful_share > MANY else "passage"
 
     def advice_sentence(self, lang: str | None = None) -> str:
-        return say(f"tuning.advice.{self.advice}", lang, share=f"{self.harmful_share:.0%}")
+        key: str = self.advice
+        if key == "fine" and (self.count("error") or any(finding.rule == "too_few" for finding in self.findings)):
+            key = "repair"
+        elif key == "fine" and not self.looked_up:
+            key = "fine_unseen"
+        return say(f"tuning.advice.{key}", lang, share=f"{self.harmful_share:.0%}")
 
     def probe_sentence(self, lang: str | None = None) -> str:
         """What the base model knows without the documents; empty without a probe."""

@@ -22,7 +22,7 @@ from groundtune.files import write_whole
 from groundtune.tuning.base import data_digest
 from groundtune.tuning.data import require_enough
 from groundtune.tuning.hosted_http import Unsure
-from groundtune.tuning.plan import passes_for
+from groundtune.tuning.plan import RANK, passes_for
 from groundtune.tuning.private import count_kinds
 from groundtune.types import Example
 
@@ -127,9 +127,9 @@ def training_file(examples: Sequence[Example]) -> bytes:
 def make_order(examples: Sequence[Example], provider: str, model: str, settings: TuningSection) -> tuple[Order, str]:
     """The order, and the digest of everything that decides its result."""
     epochs = settings.epochs or passes_for(len(examples))
-    parts = [provider, model, data_digest(examples), epochs, settings.learning_rate, settings.rank]
+    parts = [provider, model, data_digest(examples), epochs, settings.learning_rate, settings.rank or RANK]
     digest = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
-    return Order(model, epochs, settings.learning_rate, settings.rank, f"gt{digest[:10]}"), digest
+    return Order(model, epochs, settings.learning_rate, settings.rank or RANK, f"gt{digest[:10]}"), digest
 
 
 class Hosted:

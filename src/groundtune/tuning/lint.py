@@ -59,7 +59,7 @@ def lint(
     share = len(knowledge) / len(examples) if examples else 0.0
     flagged = {known.example.id for known in knowledge}
     kept = {name: level for name, level in (levels or {}).items() if name in flagged}
-    return LintReport(len(examples), tuple(findings), share, kept)
+    return LintReport(len(examples), tuple(findings), share, kept, bool(documents))
 
 
 def _amount(examples: Sequence[Example]) -> list[Finding]:

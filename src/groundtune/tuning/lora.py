@@ -22,16 +22,20 @@ from groundtune.tuning import adapters, memory, packing, rows
 from groundtune.tuning.adapter_files import token_ids
 from groundtune.tuning.base import data_digest, training_digest
 from groundtune.tuning.data import require_enough
+from groundtune.tuning.group import Group, on_cards, open_group, processes
 from groundtune.tuning.loading import load_base, load_tokenizer, pretrained, require_four_bit, wants_half
-from groundtune.tuning.plan import Plan, Progress, make_plan
+from groundtune.tuning.plan import Plan, Progress, choose_open, make_plan
 from groundtune.tuning.preflight import Preflight, report
 from groundtune.tuning.quiet import quiet, threads
 from groundtune.tuning.scoring import Scoring, scoring_for
 from groundtune.tuning.stopping import Judge, Parts, divide
-from groundtune.tuning.workspace import first_process, keep_way, kept_way, last_checkpoint, open_workspace, processes
+from groundtune.tuning.swap import swapped_rows
+from groundtune.tuning.workspace import keep_way, kept_way, last_checkpoint, open_workspace
 from groundtune.types import Adapter, Example
 
-__all__ = ["LoraTrainer", "load_base", "load_tokenizer"]
+__all__ = ["LoraTrainer", "finished_adapter", "load_base", "load_tokenizer"]
+
+_ALONE = Group()
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,8 @@ class _Ready:
     shape: memory.Shape
     rate: float
     scoring: Scoring
+    settings: TuningSection  # with what they leave open chosen
+    count: int  # rows of one pass; ``built`` may hold other rows for each pass
 
 
 class LoraTrainer:
@@ -78,7 +84,7 @@ class LoraTrainer:
     def preflight(self, examples: Sequence[Example], base: str) -> Preflight:
         """What would be trained on, without training. Raises what ``train`` would raise for the data."""
         require_enough(examples, self.minimum)
-        return self._report(self._ready(examples, base, None))
+        return self._report(self._ready(examples, base))
 
     def lengths(self, examples: Sequence[Example], base: str) -> list[int]:
         """Tokens of each example with its end token, as trained."""
@@ -96,35 +102,51 @@ class LoraTrainer:
         A finished adapter of the same data, base and settings is returned as it is; an interrupted run of them goes
         on from its last checkpoint; anything else in ``out`` is replaced. Raises ``DataError`` for fewer examples
         than ``minimum`` and ``TrainingError`` as ``rows.build_rows`` does, and where memory is too small.
+
+        Where several processes train together (``group.open_group``), each of them calls this with the same arguments:
+        they share the rows of every step, and all return the one adapter.
         """
         require_enough(examples, self.minimum)
-        digest = training_digest(examples, base, self.settings, self.held_out)
-        folder = Path(out)
-        finished = adapters.read(folder)
-        if finished is not None and finished.digest == digest:
+        folder, digest = Path(out), training_digest(examples, base, self.settings, self.held_out)
+        finished = finished_adapter(folder, digest)
+        if finished is not None and processes() == 1:
             return finished
-        ready = self._ready(examples, base, kept_way(folder, digest))
-        if self.announce is not None and first_process():
+        with quiet("groundtune tune"):
+            group = open_group()
+            finished = group.agree(finished)
+            return finished or self._trained(examples, base, folder, digest, group)
+
+    def _trained(self, examples: Sequence[Example], base: str, folder: Path, digest: str, group: Group) -> Adapter:
+        ready = self._ready(examples, base, kept_way(folder, digest), group)
+        if self.announce is not None and group.first:
             self.announce(self._report(ready))
-        work = open_workspace(folder, digest)
-        if first_process():
+        work = open_workspace(folder, digest, group)
+        if group.first:
             keep_way(work, ready.way)
         started = time.monotonic()
-        with quiet("groundtune tune"), threads(ready.way.threads):
+        with threads(ready.way.threads):
             table = self._run(ready, base, folder, work)
-        settings = {**asdict(self.settings), **table, "data_digest": data_digest(examples)}
+        settings = {
+            **asdict(self.settings),
+            "rank": ready.settings.rank,
+            "learning_rate": ready.rate,
+            **table,
+            "data_digest": data_digest(examples),
+        }
         settings["context"] = any("gold_shown" in example.metadata for example in examples)
         adapter = Adapter(str(folder), base, digest, settings, time.monotonic() - started, table["loss"])
         del settings["loss"]
-        if first_process():
+        if group.first:
             adapters.write(folder, adapter)
             if "validation_score" in table:
                 scores = {"validation": float(table["validation_score"])}
                 adapters.Adapters(folder.parent).record(folder.name, scores)
             shutil.rmtree(work, ignore_errors=True)
-        return adapter
+        return group.agree(adapter)
 
-    def _ready(self, examples: Sequence[Example], base: str, kept: memory.Way | None) -> _Ready:
+    def _ready(
+        self, examples: Sequence[Example], base: str, kept: memory.Way | None = None, group: Group = _ALONE
+    ) -> _Ready:
         settings = self.settings
         tokenizer = load_tokenizer(base)
         if settings.four_bit:
@@ -134,22 +156,43 @@ class LoraTrainer:
         built = rows.build_rows(parts.train, tokenizer, limit)
         checked = rows.build_rows(parts.checked, tokenizer, limit)
         shape = memory.shape_of(base)
-        allowed = settings.memory_gb * memory.GIB
-        if kept is not None and 0 < allowed * memory.ROOM < kept.estimate.total:
-            kept = None  # it ran out of memory, and whoever starts it again has said so
-        way = kept or memory.choose(
-            shape, settings, built, half=wants_half(settings), threads=memory.default_threads(shape),
-            free=self.free if self.free is not None else memory.free_memory(settings), processes=processes(),
-        )  # fmt: skip
-        plan = make_plan([len(row.input_ids) for row in built], settings, sort=not way.packing)
-        rate = settings.learning_rate or (1.5e-3 if shape.parameters < memory.SMALL else 2e-4)
+        small, count = shape.parameters < memory.SMALL, len(built)
+        settings = choose_open(settings, small=small)
+        if settings.swaps and small:
+            built += swapped_rows(parts.train, built, settings, tokenizer, limit)
+        way = self._way(shape, settings, built, kept, group)
+        plan = make_plan([len(row.input_ids) for row in built], settings, sort=not way.packing, count=count)
         scoring = scoring_for([example.target for example in parts.checked or parts.train], self.schema)
-        return _Ready(parts, tokenizer, built, checked, plan, way, shape, rate, scoring)
+        rate = settings.learning_rate
+        return _Ready(parts, tokenizer, built, checked, plan, way, shape, rate, scoring, settings, count)
+
+    def _way(
+        self,
+        shape: memory.Shape,
+        settings: TuningSection,
+        built: Sequence[rows.Row],
+        kept: memory.Way | None,
+        group: Group,
+    ) -> memory.Way:
+        """The same in all processes: what the first one found, within the memory of the one that has least."""
+        kept = group.agree(kept)
+        if kept is not None and kept.processes == group.size:
+            allowed = settings.memory_gb * memory.GIB
+            if not 0 < allowed * memory.ROOM < kept.estimate.total:
+                return kept
+            # it ran out of memory, and whoever starts it again has said so
+        sharing = 1 if on_cards() else group.local
+        free = self.free if self.free is not None else memory.free_memory(settings, sharing)
+        return memory.choose(
+            shape, settings, built, half=group.agree(wants_half(settings)),
+            threads=group.agree(memory.default_threads(shape)),
+            free=min((found for found in group.gather(free) if found is not None), default=None), processes=group.size,
+        )  # fmt: skip
 
     def _report(self, ready: _Ready) -> Preflight:
         return report(
-            ready.built, len(ready.checked), ready.tokenizer, ready.plan, ready.way, ready.shape, self.settings,
-            ready.rate, ready.scoring.form,
+            ready.built[: ready.count], len(ready.checked), ready.tokenizer, ready.plan, ready.way, ready.shape, self.settings,
+            ready.settings, ready.scoring.form,
         )  # fmt: skip
 
     def _run(self, ready: _Ready, base: str, folder: Path, work: Path) -> dict[str, Any]:
@@ -157,8 +200,10 @@ class LoraTrainer:
 
         try:
             trainer, packed = self._trainer(ready, base, work)
+            group = open_group()
+            resume = group.agree(last_checkpoint(work) if group.first else None)
             with disable_input_dtype_casting(trainer.model):  # autocast casts; a second cast only costs time
-                trainer.train(resume_from_checkpoint=last_checkpoint(work))
+                trainer.train(resume_from_checkpoint=resume)
         except (RuntimeError, MemoryError) as error:
             if not memory.is_out_of_memory(error):
                 raise
@@ -169,13 +214,11 @@ class LoraTrainer:
         tail = losses[-max(1, len(losses) // 10) :]
         if not tail or any(loss != loss for loss in tail):
             raise TrainingError("tuning.diverged", rate=ready.rate)
-        if trainer.accelerator.is_main_process:
-            _save(
-                trainer.accelerator.unwrap_model(trainer.model), ready.tokenizer, folder, rows.end_tokens(ready.built)
-            )
-        trainer.accelerator.wait_for_everyone()
+        if group.first:
+            model = trainer.accelerator.unwrap_model(trainer.model)
+            _save(model, ready.tokenizer, folder, rows.end_tokens(ready.built))
         table: dict[str, Any] = {
-            "rows": len(ready.built), "steps": trainer.state.global_step, "passes": ready.plan.passes, "packed": packed,
+            "rows": ready.count, "steps": trainer.state.global_step, "passes": ready.plan.passes, "packed": packed,
             "half": ready.way.half, "loss": sum(tail) / len(tail),
         }  # fmt: skip
         return table | _looks(trainer.state, ready)
@@ -198,13 +241,20 @@ class LoraTrainer:
             way = replace(ready.way, packing=packed)
             plan = ready.plan
             if packed != ready.way.packing:  # padding is saved by batches of like length
-                plan = make_plan([len(row.input_ids) for row in ready.built], self.settings)
-            progress = self.progress if first_process() else None
-            job = Job(ready.built, plan, self.settings, way, ready.rate, str(work), judge, progress)
+                plan = make_plan([len(row.input_ids) for row in ready.built], self.settings, count=ready.count)
+            group = open_group()
+            progress = self.progress if group.first else None
+            job = Job(ready.built, plan, ready.settings, way, ready.rate, str(work), judge, progress, group)
             trainer = make_trainer(model, ready.tokenizer, job)
             if verify(trainer, ready.built):
                 return trainer, packed
         raise TrainingError("tuning.loss_differs", base=base)
+
+
+def finished_adapter(folder: Path, digest: str) -> Adapter | None:
+    """The adapter in ``folder`` if it is whole and of this digest."""
+    found = adapters.read(folder)
+    return found if found is not None and found.digest == digest else None
 
 
 def _looks(state: Any, ready: _Ready) -> dict[str, Any]:  # noqa: ANN401

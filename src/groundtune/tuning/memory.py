@@ -64,7 +64,8 @@ class Estimate:
 @dataclass(frozen=True)
 class Way:
     """How the steps are computed; it changes the last bits of the result, so an interrupted run keeps it.
-    ``micro_batch`` rows at a time, ``accumulation`` times per step; ``free`` is in bytes, None when not known.
+    ``micro_batch`` rows at a time, ``accumulation`` times per step, in each of ``processes``; ``free`` is what each has in
+    bytes, None when not known.
     """
 
     micro_batch: int
@@ -75,6 +76,7 @@ class Way:
     threads: int
     estimate: Estimate
     free: float | None = None
+    processes: int = 1
 
 
 def shape_of(base: str) -> Shape:
@@ -132,15 +134,18 @@ def choose(
     processes: int = 1,
 ) -> Way:
     """The first of these that fits: whole steps at once; fewer rows at a time, whose gradients are added up; the same
-    with activations computed again in the backward pass. Raises ``TrainingError`` when none does.
+    with activations computed again in the backward pass. Raises ``TrainingError`` when none does, or when there are more
+    ``processes`` than rows in a step.
     """
+    if processes > settings.batch_size:
+        raise TrainingError("tuning.processes_batch", count=processes, batch=settings.batch_size)
     each = max(1, -(-settings.batch_size // processes))
     sizes = [size for size in range(each, 0, -1) if each % size == 0]
     tried: list[Way] = []
     for checkpointing in (False, True):
         for size in sizes:
             need = estimate(shape, settings, rows, (size, checkpointing, half, settings.packing))
-            way = Way(size, each // size, checkpointing, half, settings.packing, threads, need, free)
+            way = Way(size, each // size, checkpointing, half, settings.packing, threads, need, free, processes)
             if free is None or need.total <= ROOM * free:
                 return way
             tried.append(way)
@@ -149,9 +154,9 @@ def choose(
     raise TrainingError("tuning.memory", need=in_gib(least), free=in_gib(free), longest=longest)
 
 
-def free_memory(settings: TuningSection) -> float | None:
-    """Bytes that are free on the accelerator, or in this computer's memory and this process's container;
-    ``tuning.memory_gb`` when that is set. None when it cannot be told.
+def free_memory(settings: TuningSection, sharing: int = 1) -> float | None:
+    """Bytes that are free on the accelerator of this process, or its part of this computer's (and its container's) memory,
+    which ``sharing`` processes have in common; ``tuning.memory_gb`` when that is set. None when it cannot be told.
     """
     if settings.memory_gb > 0:
         return settings.memory_gb * GIB
@@ -166,7 +171,7 @@ def free_memory(settings: TuningSection) -> float | None:
         found.append(float(psutil.virtual_memory().available))
     except ImportError:
         pass
-    return min(found, default=None)
+    return min(found) / sharing if found else None
 
 
 def _container(limit: Path, used: Path) -> float | None:

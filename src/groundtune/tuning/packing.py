@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping, Sequence
+from itertools import takewhile
 from typing import Any
 
 from groundtune.tuning.rows import IGNORED
 
 ATTENTION = "groundtune_rows"
 PLAIN = "sdpa"
+INPUTS = ("attention_mask", "position_ids", "row_lengths", "shared")  # of a batch, beside its tokens
+_WORTH = 8  # shared tokens; fewer save nothing
 _KNOWN_LAYERS = {"full_attention", "sliding_attention"}
 
 
@@ -27,20 +30,36 @@ def packed_attention(
     dropout: float = 0.0,
     scaling: float | None = None,
     row_lengths: Sequence[int] = (),
+    shared: int = 0,
     **_: Any,  # noqa: ANN401
 ) -> tuple[Any, None]:
-    """Causal attention within each of the rows of ``row_lengths`` tokens; output (1, tokens, heads, size)."""
+    """Causal attention within each of the rows of ``row_lengths`` tokens, which stand behind ``shared`` tokens that all of
+    them begin with; output (1, tokens, heads, size).
+    """
     import torch
 
-    shared = query.shape[1] // key.shape[1]
-    if shared > 1:
-        key, value = key.repeat_interleave(shared, dim=1), value.repeat_interleave(shared, dim=1)
-    lengths = list(row_lengths) or [query.shape[2]]
-    parts = [
-        torch.nn.functional.scaled_dot_product_attention(q, k, v, dropout_p=dropout, is_causal=True, scale=scaling)
-        for q, k, v in zip(query.split(lengths, 2), key.split(lengths, 2), value.split(lengths, 2), strict=True)
-    ]
+    times = query.shape[1] // key.shape[1]
+    if times > 1:
+        key, value = key.repeat_interleave(times, dim=1), value.repeat_interleave(times, dim=1)
+    lengths = [*([shared] if shared else []), *(row_lengths or [query.shape[2] - shared])]
+    queries, keys, values = (tensor.split(lengths, 2) for tensor in (query, key, value))
+    attend = torch.nn.functional.scaled_dot_product_attention
+    parts = []
+    for number, (q, k, v) in enumerate(zip(queries, keys, values, strict=True)):
+        if not shared or not number:
+            parts.append(attend(q, k, v, dropout_p=dropout, is_causal=True, scale=scaling))
+            continue
+        k, v = torch.cat([keys[0], k], dim=2), torch.cat([values[0], v], dim=2)
+        seen = _behind(q.shape[2], shared, q.device)
+        parts.append(attend(q, k, v, attn_mask=seen, dropout_p=dropout, scale=scaling))
     return torch.cat(parts, dim=2).transpose(1, 2).contiguous(), None
+
+
+def _behind(own: int, shared: int, device: Any) -> Any:  # noqa: ANN401
+    """Which of ``shared`` + ``own`` tokens each of the ``own`` ones sees: (own, shared + own)."""
+    import torch
+
+    return torch.ones(own, shared + own, dtype=torch.bool, device=device).tril(diagonal=shared)
 
 
 def can_pack(model: Any, longest: int) -> bool:  # noqa: ANN401
@@ -77,16 +96,35 @@ def attention_of(model: Any) -> str:  # noqa: ANN401
 
 
 def pack(features: Sequence[Mapping[str, Sequence[int]]]) -> dict[str, Any]:
-    """``input_ids``, ``labels`` and ``position_ids`` of shape (1, tokens), and ``row_lengths``."""
+    """``input_ids``, ``labels`` and ``position_ids`` of shape (1, tokens), and ``row_lengths``: how many tokens each row
+    has behind the first ``shared`` ones, which stand there once for all rows.
+    """
     import torch
 
-    lengths = tuple(len(feature["input_ids"]) for feature in features)
+    shared = shared_tokens(features)
+    lengths = tuple(len(feature["input_ids"]) - shared for feature in features)
+    first = features[0]
     table = {
-        name: torch.tensor([[number for feature in features for number in feature[name]]])
+        name: torch.tensor(
+            [[*first[name][:shared], *(number for feature in features for number in feature[name][shared:])]]
+        )
         for name in ("input_ids", "labels")
     }
-    positions = torch.cat([torch.arange(length) for length in lengths])[None]
-    return {**table, "position_ids": positions, "row_lengths": lengths}
+    places = [torch.arange(shared), *(torch.arange(shared, shared + length) for length in lengths)]
+    return {**table, "position_ids": torch.cat(places)[None], "row_lengths": lengths, "shared": shared}
+
+
+def shared_tokens(features: Sequence[Mapping[str, Sequence[int]]]) -> int:
+    """How many tokens all rows begin with; each keeps a token of its own before the first trained one. 0 when there are
+    too few to be worth it.
+    """
+    if len(features) < 2:
+        return 0
+    free = min(sum(1 for _ in takewhile(lambda label: label == IGNORED, f["labels"])) for f in features) - 1
+    columns = zip(*(feature["input_ids"] for feature in features), strict=False)
+    same = sum(1 for _ in takewhile(lambda column: len(set(column)) == 1, columns))
+    shared = min(free, same)
+    return shared if shared >= _WORTH else 0
 
 
 def pad(features: Sequence[Mapping[str, Sequence[int]]], filler: int) -> dict[str, Any]:

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from groundtune.config import TuningSection
 
 _WINDOW = 16  # batches sorted by length together
+# On all linear layers, at ten times the rate of a full fine-tune (Schulman et al., LoRA Without Regret, 2025).
+RANK, RATE = 16, 2e-4
+# Measured on builtin:base (8 M parameters, width 256), 1,000 snips-json rows once in steps of 8, loss on 60 development
+# rows: rank 16 at 1.5e-3 0.72; rank 64 at 2e-3 0.50; all weights at 1e-3 0.44; rank 64 at 5e-3 far worse after 41 steps,
+# rank 128 at 1e-3 no better than 64.
+SMALL_RANK, SMALL_RATE = 64, 2e-3
 
 
 @dataclass(frozen=True)
@@ -34,6 +40,15 @@ class Plan:
     steps: int
 
 
+def choose_open(settings: TuningSection, *, small: bool) -> TuningSection:
+    """The settings with rank and learning rate chosen where they are 0, by the size of the base model (``small``: below
+    ``memory.SMALL`` parameters).
+    """
+    rank = settings.rank or (SMALL_RANK if small else RANK)
+    rate = settings.learning_rate or (SMALL_RATE if small else RATE)
+    return replace(settings, rank=rank, learning_rate=rate)
+
+
 def passes_for(count: int) -> int:
     """Passes over ``count`` examples when the settings do not say: 10 for 100, 8 for 200, 6 for 300, at least 3;
     small sets get some 1000 rows in all, at most 25 passes.
@@ -43,15 +58,18 @@ def passes_for(count: int) -> int:
     return max(3, round(12 - count / 50))
 
 
-def make_plan(lengths: Sequence[int], settings: TuningSection, *, sort: bool = True) -> Plan:
+def make_plan(lengths: Sequence[int], settings: TuningSection, *, sort: bool = True, count: int = 0) -> Plan:
     """The rows of all passes, shuffled with the seed; with ``sort`` rows of like length stand in one batch, so that
-    little is padded (packed rows need none).
+    little is padded (packed rows need none). ``count`` rows are one pass (0: all); further ones are those of the next
+    passes.
     """
-    passes = settings.epochs or passes_for(len(lengths))
+    count = count or len(lengths)
+    passes = settings.epochs or passes_for(count)
     chance = random.Random(settings.seed)
     order: list[int] = []
-    for _ in range(passes):
-        once = list(range(len(lengths)))
+    for number in range(passes):
+        start = number * count % len(lengths)
+        once = list(range(start, start + count))
         chance.shuffle(once)
         order.extend(once)
     if not sort:

@@ -82,10 +82,12 @@ def report(
     way: Way,
     shape: Shape,
     settings: TuningSection,
-    rate: float,
+    chosen: TuningSection,
     form: str,
 ) -> Preflight:
-    """The report on checked rows (at least one): the first, the shortest and the longest of them are shown."""
+    """The report on checked rows (at least one): the first, the shortest and the longest of them are shown. ``chosen``
+    are ``settings`` with what they leave open.
+    """
     by_length = sorted(rows, key=lambda row: len(row.input_ids))
     picked = {id(row): row for row in (rows[0], by_length[0], by_length[-1])}
     tokens, trained = sum(len(row.input_ids) for row in rows), sum(row.trained for row in rows)
@@ -103,7 +105,7 @@ def report(
         steps=plan.steps,
         way=way,
         seconds=seconds_of(shape, tokens * plan.passes, trained * plan.passes, half=way.half, threads=way.threads),
-        defaults=_defaults(len(rows), checked, plan, way, shape, settings, rate, form),
+        defaults=_defaults(len(rows), checked, plan, way, shape, settings, chosen, form),
     )
 
 
@@ -122,7 +124,7 @@ def _defaults(
     way: Way,
     shape: Shape,
     settings: TuningSection,
-    rate: float,
+    chosen: TuningSection,
     form: str,
 ) -> tuple[Default, ...]:
     size = (("count", str(count)),)
@@ -133,7 +135,8 @@ def _defaults(
     whole = way.accumulation == 1 and not way.checkpointing
     return (
         Default("epochs", str(plan.passes), "set" if settings.epochs else "by_count", size),
-        Default("learning_rate", f"{rate:g}", "set" if settings.learning_rate else small, millions),
+        Default("learning_rate", f"{chosen.learning_rate:g}", "set" if settings.learning_rate else small, millions),
+        Default("rank", str(chosen.rank), "set" if settings.rank else small, millions),
         Default("validation", str(checked), _why_checked(checked, settings, form), (*size, ("form", form))),
         Default("batch_size", f"{way.micro_batch} x {way.accumulation}", "fits" if whole else "tight", room),
         Default("checkpointing", _yes(way.checkpointing), "tight" if way.checkpointing else "fits", room),

@@ -15,6 +15,7 @@ from groundtune.types import Example, messages_digest
 
 SIMILAR = 0.85
 _BLOCK = 512
+OWN = frozenset({"held_out", "test", "dev", "validation"})  # values of metadata["split"] that are kept for scoring
 
 
 @dataclass(frozen=True)
@@ -22,14 +23,14 @@ class Split:
     """Examples to train on and examples kept for scoring. ``duplicates`` exact repeats were removed first.
 
     ``grouped_by`` says what never stands on both sides: a source document, or (without documents, or with a single
-    one) a group of near-identical inputs.
+    one) a group of near-identical inputs; ``own`` where the examples themselves say which are held out.
     """
 
     train: tuple[Example, ...]
     held_out: tuple[Example, ...]
     duplicates: int
     groups: int
-    grouped_by: Literal["document", "similarity"]
+    grouped_by: Literal["document", "similarity", "own"]
 
 
 def split_examples(examples: Sequence[Example], share: float, seed: int = 0) -> Split:
@@ -37,9 +38,15 @@ def split_examples(examples: Sequence[Example], share: float, seed: int = 0) -> 
 
     An example's group is its ``metadata["document"]``; examples without one are grouped with their near-duplicates
     (cosine of IDF-weighted terms of the input >= 0.85, so that an instruction which all share does not count) and with
-    the other parts of their ``metadata["conversation"]``.
+    the other parts of their ``metadata["conversation"]``. Where some examples (not all) have a ``metadata["split"]`` of
+    ``held_out``, ``test``, ``dev`` or ``validation``, exactly these are kept, whatever ``share`` and ``seed``.
     """
     unique, duplicates = _without_repeats(examples)
+    named = [example.metadata.get("split") in OWN for example in unique]
+    if share > 0 and any(named) and not all(named):
+        kept = tuple(e for e, own in zip(unique, named, strict=True) if own)
+        rest = tuple(e for e, own in zip(unique, named, strict=True) if not own)
+        return Split(rest, kept, duplicates, len(unique), "own")
     documents = {str(e.metadata["document"]) for e in unique if e.metadata.get("document")}
     by_document = len(documents) > 1
     loose = [i for i, e in enumerate(unique) if not (by_document and e.metadata.get("document"))]
@@ -86,9 +93,9 @@ def similar_groups(texts: Sequence[str], threshold: float = SIMILAR, together: S
     matrix = _weights(texts)
     for start in range(0, len(texts), _BLOCK) if matrix is not None else ():
         near = (matrix[start : start + _BLOCK] @ matrix.T).tocoo()
-        for row, column, value in zip(near.row, near.col, near.data, strict=True):
-            if value >= threshold and column < start + row:
-                parent[root(start + int(row))] = root(int(column))
+        alike = (near.data >= threshold) & (near.col < start + near.row)  # an instruction that all share makes all near
+        for row, column in zip(near.row[alike].tolist(), near.col[alike].tolist(), strict=True):
+            parent[root(start + row)] = root(column)
     return [root(i) for i in range(len(texts))]
 
 

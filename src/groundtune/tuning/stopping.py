@@ -7,8 +7,8 @@ uninterrupted one would.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from groundtune.config import TuningSection
@@ -19,7 +19,7 @@ from groundtune.types import Example
 
 FEWEST = 100  # below it every example is trained on
 MOST = 40  # enough to choose a checkpoint by; each one costs an answer at every look
-LOOKS = 8  # at most so many looks in a run
+LOOKS = 6  # at most so many looks in a run: with 40 answers each, more took a quarter of a small model's training
 KEY = "eval_choice"
 _TIE = 1e-4  # a smaller loss counts for less than any difference of scores that matters
 _ROOM = 16  # tokens that an answer may be longer than the longest right one
@@ -73,10 +73,17 @@ class Judge:
     scoring: Scoring
     ends: tuple[int, ...]
     batch: int = 16
+    longest: int = 0  # trained tokens of the longest row, where these are a part of the examples
+
+    def shared(self, share: Callable[[Sequence[Any]], Sequence[Any]]) -> Judge:
+        """The same for a part of the examples (may be none)."""
+        return replace(
+            self, examples=tuple(share(self.examples)), rows=tuple(share(self.rows)), longest=_longest(self.rows)
+        )
 
     def scores(self, model: Any, tokenizer: Any) -> list[float]:  # noqa: ANN401
         """A score in [0, 1] per example, in their order."""
-        texts = write(model, tokenizer, self.rows, self.ends, self.batch)
+        texts = write(model, tokenizer, self.rows, self.ends, self.batch, self.longest)
         return [self.scoring.score(example.target, text) for example, text in zip(self.examples, texts, strict=True)]
 
 
@@ -86,14 +93,17 @@ def write(
     rows: Sequence[Row],
     ends: Sequence[int],
     batch: int = 16,
+    longest: int = 0,
 ) -> list[str]:
-    """Greedy answers to the prompts of ``rows``, prompts of like length together, filled up on the left."""
+    """Greedy answers to the prompts of ``rows``, prompts of like length together, filled up on the left; somewhat longer
+    than the longest right one (``longest`` tokens, where ``rows`` are a part) they may be.
+    """
     import torch
 
     texts = [""] * len(rows)
     order = sorted(range(len(rows)), key=lambda index: len(rows[index].input_ids) - rows[index].trained)
     filler = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else ends[0]
-    most = max(row.trained for row in rows) + _ROOM
+    most = (longest or _longest(rows)) + _ROOM
     device = next(model.parameters()).device
     for start in range(0, len(order), batch):
         part = order[start : start + batch]
@@ -110,3 +120,11 @@ def write(
             stop = next((place for place, token in enumerate(answer) if token in ends), len(answer))
             texts[index] = decode(tokenizer, answer[:stop])
     return texts
+
+
+def _longest(rows: Sequence[Row]) -> int:
+    """Tokens of the longest answer, at most twice what nine of ten need: one very long answer must not let every wrong
+    one run on.
+    """
+    sizes = sorted(row.trained for row in rows)
+    return min(sizes[-1], 2 * sizes[9 * len(sizes) // 10])

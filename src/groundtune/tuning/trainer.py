@@ -12,20 +12,21 @@ from typing import Any
 
 from groundtune.config import TuningSection
 from groundtune.tuning import packing
+from groundtune.tuning.group import Group
 from groundtune.tuning.memory import Way
 from groundtune.tuning.plan import Plan, Progress
 from groundtune.tuning.rows import IGNORED, Row
+from groundtune.tuning.steps import Rows, batches, table
 from groundtune.tuning.stopping import KEY, Judge, choice, looks_every, should_stop
 
 _SAME = 1e-3  # relative difference of two ways to compute a loss that rounding explains in float32
 _SAME_HALF = 5e-2
-_INPUTS = ("attention_mask", "position_ids", "row_lengths")
 
 
 @dataclass(frozen=True)
 class Job:
     """Everything that one training run is made of. ``way.packing`` says how rows are collated; ``judge`` is None
-    without held-out examples.
+    without held-out examples; ``group`` are the processes that share the rows of each step.
     """
 
     rows: tuple[Row, ...]
@@ -36,25 +37,30 @@ class Job:
     work: str
     judge: Judge | None = None
     progress: Callable[[Progress], None] | None = None
+    group: Group = Group()
 
 
 def make_trainer(model: Any, tokenizer: Any, job: Job) -> Any:  # noqa: ANN401
-    """A trainer whose one "epoch" is the whole plan, read in order, so that a resumed run sees the same batches."""
+    """A trainer whose one "epoch" is the whole plan, read in order, so that a resumed run sees the same batches, and
+    several processes together compute the steps of one.
+    """
     from datasets import Dataset
     from transformers import PrinterCallback
 
-    dataset = Dataset.from_list(_table(job.rows))
     packing.use_attention(model, packing.ATTENTION if job.way.packing else packing.PLAIN)
+    arguments = _arguments(job, half=_half(model))
+    arguments._n_gpu = min(1, arguments.n_gpu)  # one card per process; transformers would split each batch over all
     filler = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else 0
-    trainer = _trainer_class(job.judge)(
+    trainer = _trainer_class(job)(
         model=model,
-        args=_arguments(job, half=_half(model)),
-        train_dataset=dataset.select(job.plan.order),
-        eval_dataset=Dataset.from_list(_table(job.judge.rows)) if job.judge else None,
+        args=arguments,
+        train_dataset=Dataset.from_list(table(job.rows[:1])),  # TRL looks at its columns; the batches are our own
+        eval_dataset=Dataset.from_list(table(job.judge.rows)) if job.judge else None,
         processing_class=tokenizer,
         data_collator=packing.pack if job.way.packing else partial(packing.pad, filler=filler),
         peft_config=_lora(job.settings),
     )
+    trainer.model_accepts_loss_kwargs = True  # our loss is divided by the trained tokens of the whole step
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(_reporter(job))
     return trainer
@@ -70,7 +76,7 @@ def verify(trainer: Any, rows: Sequence[Row]) -> bool:  # noqa: ANN401
     two = sorted(rows, key=lambda row: len(row.input_ids))[:2]
     try:
         with _evaluating(model), torch.no_grad():
-            batch = trainer._prepare_inputs(trainer.data_collator(_table(two)))
+            batch = trainer._prepare_inputs(trainer.data_collator(table(two)))
             together = float(trainer.compute_loss(model, batch))
             packing.use_attention(base, packing.PLAIN)
             alone = sum(plain_loss(model, row) for row in two) / sum(row.trained for row in two)
@@ -109,10 +115,6 @@ def _half(model: Any) -> bool:  # noqa: ANN401
     return str(model.dtype) == "torch.bfloat16"
 
 
-def _table(built: Sequence[Row]) -> list[dict[str, list[int]]]:
-    return [{"input_ids": list(row.input_ids), "labels": list(row.labels)} for row in built]
-
-
 def _lora(settings: TuningSection) -> Any:  # noqa: ANN401
     from peft import LoraConfig
 
@@ -135,7 +137,7 @@ def _arguments(job: Job, *, half: bool) -> Any:  # noqa: ANN401
     cuda = torch.cuda.is_available()
     extra: dict[str, object] = {"save_steps": min(50, max(5, steps // 10))}
     if job.judge:
-        look = looks_every(steps, math.ceil(len(job.rows) / settings.batch_size))
+        look = looks_every(steps, math.ceil(steps / job.plan.passes))
         extra = {
             "eval_strategy": "steps",
             "eval_steps": look,
@@ -158,6 +160,8 @@ def _arguments(job: Job, *, half: bool) -> Any:  # noqa: ANN401
         max_grad_norm=1.0,
         seed=settings.seed,
         data_seed=settings.seed,
+        ddp_find_unused_parameters=False,
+        ddp_broadcast_buffers=False,
         save_strategy="steps",
         save_total_limit=2,
         logging_strategy="steps",
@@ -175,18 +179,25 @@ def _arguments(job: Job, *, half: bool) -> Any:  # noqa: ANN401
     )
 
 
-def _trainer_class(judge: Judge | None) -> Any:  # noqa: ANN401
-    """SFTTrainer that computes logits only where an answer is predicted, and looks at held-out examples by having them
+def _trainer_class(job: Job) -> Any:  # noqa: ANN401
+    """SFTTrainer that reads the plan's batches, computes logits only where an answer is predicted, and looks at held-out examples by having them
     answered.
 
     TRL's fused head scores every position of a batch on a processor; on rows of 150 tokens with answers of 40 that
     is a quarter of the time of a small model. The loss is the same mean over trained tokens.
     """
     import torch
+    from torch.utils.data import DataLoader
     from trl import SFTTrainer
+
+    judge, group = job.judge, job.group
 
     class AnswerTrainer(SFTTrainer):  # type: ignore[misc]
         control: Any
+
+        def get_train_dataloader(self) -> Any:  # noqa: ANN401
+            mine = batches(job.plan, job.way, job.settings.batch_size, group)
+            return DataLoader(Rows(job.rows), batch_sampler=mine, collate_fn=self.data_collator)
 
         def compute_loss(
             self,
@@ -195,14 +206,18 @@ def _trainer_class(judge: Judge | None) -> Any:  # noqa: ANN401
             return_outputs: bool = False,
             num_items_in_batch: Any = None,  # noqa: ANN401
         ) -> Any:  # noqa: ANN401
-            base = self.accelerator.unwrap_model(model).get_base_model()
-            if return_outputs or not packing.keeps_logits(base):
+            if return_outputs:
                 return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
             labels = inputs["labels"]
             keep = (labels[:, 1:] != IGNORED).any(dim=0).nonzero().flatten()
+            if not len(keep):  # a process whose part of a step has no row: a loss of zero, whose gradients are zero
+                keep = keep.new_zeros(1)
             wanted = labels[:, keep + 1]
-            shown = {name: inputs[name] for name in _INPUTS if name in inputs}
-            logits = model(input_ids=inputs["input_ids"], use_cache=False, logits_to_keep=keep, **shown).logits
+            shown = {name: inputs[name] for name in packing.INPUTS if name in inputs}
+            if packing.keeps_logits(self.accelerator.unwrap_model(model).get_base_model()):
+                logits = model(input_ids=inputs["input_ids"], use_cache=False, logits_to_keep=keep, **shown).logits
+            else:
+                logits = model(input_ids=inputs["input_ids"], use_cache=False, **shown).logits[:, keep]
             total = torch.nn.functional.cross_entropy(
                 logits.float().flatten(0, 1), wanted.flatten(), ignore_index=IGNORED, reduction="sum"
             )
@@ -211,17 +226,22 @@ def _trainer_class(judge: Judge | None) -> Any:  # noqa: ANN401
             scale = self.accelerator.num_processes if self.args.average_tokens_across_devices else 1
             return total / num_items_in_batch * scale  # gradients are averaged over processes
 
+        def _save_rng_state(self, output_dir: str) -> None:
+            super()._save_rng_state(output_dir)
+            group.wait()  # the first process then writes what makes the checkpoint count as whole
+
         def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:  # noqa: ANN401
-            """Score and loss on the held-out examples; every process of a run does the same and comes to the same."""
+            """Score and loss on the held-out examples, shared out among the processes; all come to the same."""
             assert judge is not None
             model = self.accelerator.unwrap_model(self.model)
             base = model.get_base_model()
             device = next(model.parameters()).device.type
             # bfloat16 base, float32 adapter
             with _evaluating(model), torch.autocast(device, dtype=torch.bfloat16, enabled=_half(base)):
-                loss = self._held_out_loss(judge.rows)
+                lost = self._held_out_loss(group.share(judge.rows))
                 packing.use_attention(base, packing.PLAIN)
-                scores = judge.scores(model, self.processing_class)
+                scores = group.join(judge.shared(group.share).scores(model, self.processing_class))
+            loss = sum(group.gather(lost)) / sum(row.trained for row in judge.rows)
             score = sum(scores) / len(scores)
             metrics = {"eval_loss": loss, "eval_score": score, KEY: choice(score, loss)}
             self.log(metrics)
@@ -233,10 +253,10 @@ def _trainer_class(judge: Judge | None) -> Any:  # noqa: ANN401
             with torch.no_grad():
                 for start in range(0, len(rows), size):
                     part = rows[start : start + size]
-                    batch = self._prepare_inputs(self.data_collator(_table(part)))
+                    batch = self._prepare_inputs(self.data_collator(table(part)))
                     unwrapped = self.accelerator.unwrap_model(self.model)
                     total += float(self.compute_loss(unwrapped, batch)) * sum(row.trained for row in part)
-            return total / sum(row.trained for row in rows)
+            return total
 
         def create_model_card(self, *_: Any, **__: Any) -> None:  # noqa: ANN401
             """None: a checkpoint is not a published model."""

@@ -1,22 +1,17 @@
-"""The folder of a training that is under way: whose it is, how its steps are computed, its last whole checkpoint; and
-which of several processes this one is.
-"""
+"""The folder of a training that is under way: whose it is, how its steps are computed, its last whole checkpoint."""
 
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import time
 from dataclasses import asdict
 from pathlib import Path
 
-from groundtune.errors import TrainingError
 from groundtune.files import write_whole
+from groundtune.tuning.group import Group
 from groundtune.tuning.memory import Estimate, Way
 
 _WAY, _DIGEST = "way.json", "digest"
-_PATIENCE = 300.0  # seconds that the other processes wait for the first one
 
 
 def last_checkpoint(work: Path) -> str | None:
@@ -49,35 +44,19 @@ def keep_way(work: Path, way: Way) -> None:
     write_whole(work / _WAY, json.dumps(asdict(way)))
 
 
-def open_workspace(folder: Path, digest: str) -> Path:
+def open_workspace(folder: Path, digest: str, group: Group) -> Path:
     """``folder/checkpoints`` for this digest; what another run left in ``folder`` is removed first. Of several processes
     the first one does it and the others wait.
     """
     work = folder / "checkpoints"
-    if first_process():
-        if not _belongs(work, digest):
-            shutil.rmtree(folder, ignore_errors=True)
-            work.mkdir(parents=True)
-            write_whole(work / _DIGEST, digest)
-        return work
-    until = time.monotonic() + _PATIENCE
-    while not _belongs(work, digest):
-        if time.monotonic() > until:
-            raise TrainingError("tuning.first_process", seconds=round(_PATIENCE))
-        time.sleep(0.1)
+    if group.first and not _belongs(work, digest):
+        shutil.rmtree(folder, ignore_errors=True)
+        work.mkdir(parents=True)
+        write_whole(work / _DIGEST, digest)
+    group.wait()
     return work
 
 
 def _belongs(work: Path, digest: str) -> bool:
     note = work / _DIGEST
     return note.is_file() and note.read_text(encoding="utf-8") == digest
-
-
-def processes() -> int:
-    """How many processes train together (``accelerate launch`` says so)."""
-    return max(1, int(os.environ.get("WORLD_SIZE", "1") or 1))
-
-
-def first_process() -> bool:
-    """Whether this is the process that writes files and talks; always so when there is only one."""
-    return os.environ.get("RANK", "0") in ("", "0")

@@ -1,8 +1,18 @@
 import pytest
 
-from groundtune.approaches.common import abstains, extract_answer, is_refusal, question_of, system_prompt, unanswerable
+from groundtune.approaches.common import (
+    abstains,
+    answer_tokens,
+    extract_answer,
+    fitting_answers,
+    is_refusal,
+    question_of,
+    system_prompt,
+    unanswerable,
+)
 from groundtune.approaches.fewshot import choose_shots, nearest_shots
-from groundtune.config import Config, FormatSection, ProjectSection
+from groundtune.approaches.setting import Setting
+from groundtune.config import CompareSection, Config, FormatSection, ProjectSection
 from groundtune.text.tokenise import search_terms
 from groundtune.types import Example, Message
 
@@ -90,3 +100,19 @@ def test_nearest_shots_stand_next_to_the_question():
     pool = [chat("parking bay for visitors", "5"), chat("leave days", "27"), chat("parking", "x")]
     indexed = [(shot, frozenset(search_terms(shot.input))) for shot in pool]
     assert [shot.input for shot in nearest_shots(indexed, "parking bay", 2)] == ["parking", "parking bay for visitors"]
+
+
+def test_the_limit_of_an_answer_comes_from_the_examples():
+    assert answer_tokens(Config()) == 96  # nothing to go by
+    short = [chat("q", "x" * 20)] * 100
+    assert answer_tokens(Config(), short) == 96
+    assert answer_tokens(Config(), [*short, chat("q", "x" * 400)]) == 96  # one of a hundred does not let all run on
+    assert answer_tokens(Config(), [chat("q", "x" * 400)] * 50) == 250
+    assert answer_tokens(Config(), [chat("q", "條" * 200)] * 50) == 375  # up to three tokens a character, by bytes
+    assert answer_tokens(Config(compare=CompareSection(max_answer_tokens=8)), [chat("q", "x" * 400)]) == 8
+
+
+def test_an_approach_asks_for_answers_as_long_as_those_of_its_examples(tmp_path):
+    setting = Setting(Config(), None, None, tmp_path, lambda adapter: None)
+    fitted = fitting_answers(setting, [chat("q", "x" * 400)] * 50)
+    assert answer_tokens(fitted.config) == 250 and setting.config.compare.max_answer_tokens == 0

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 import tiny_models
+from jsonschema import Draft202012Validator
 
 from groundtune.errors import MissingExtra, ModelError, ModelRefused, ModelUnreachable, SpecError
 from groundtune.models import hf
@@ -147,6 +148,21 @@ def test_schema_is_enforced_in_single_and_batch(model: hf.HuggingFaceModel) -> N
     assert [g.text for g in model.generate_many(CHATS, max_tokens=120, schema=schema)] == [g.text for g in single]
     with pytest.raises(ModelRefused, match="JSON Schema"):
         model.generate(CHATS[0], schema={"type": "no such type"})
+
+
+def test_alternatives_that_exclude_each_other_are_enforced(model: hf.HuggingFaceModel) -> None:
+    pytest.importorskip("llguidance")
+    kinds = {"day": {"type": "integer", "maximum": 31}, "word": {"type": "string", "maxLength": 5}}
+    schema = {
+        "oneOf": [
+            {"type": "object", "properties": {"kind": {"const": kind}, "value": value}, "required": ["kind", "value"],
+             "additionalProperties": False}
+            for kind, value in kinds.items()
+        ],
+    }  # fmt: skip
+    for chat in CHATS:
+        parsed = json.loads(model.generate(chat, max_tokens=120, schema=schema).text)
+        assert sum(Draft202012Validator(one).is_valid(parsed) for one in schema["oneOf"]) == 1
 
 
 def test_schema_without_llguidance_names_the_package(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -152,25 +152,62 @@ def test_loss_is_that_of_trl_and_neither_padding_nor_packing_changes_it(trainers
     assert loss_of(made[False], built) == pytest.approx(alone, rel=1e-5)
 
 
-def test_packed_rows_do_not_see_each_other_and_nothing_is_padded(trainers):
+def logits_of(trainer, batch):
+    import torch
+
+    shown = {name: batch[name] for name in ("input_ids", *packing.INPUTS) if name in batch}
+    with torch.no_grad():
+        return trainer.model(**shown, use_cache=False).logits[0]
+
+
+def test_packed_rows_do_not_see_each_other_and_nothing_is_padded(trainers, monkeypatch):
     import torch
 
     built, made = trainers
     features = [{"input_ids": list(row.input_ids), "labels": list(row.labels)} for row in built[:2]]
+    monkeypatch.setattr(packing, "shared_tokens", lambda features: 0)
     first, changed = packing.pack(features), packing.pack(features)
     assert first["input_ids"].shape == (1, sum(len(row.input_ids) for row in built[:2]))
     size = len(built[0].input_ids)
     assert first["position_ids"][0].tolist() == [*range(size), *range(len(built[1].input_ids))]
     changed["input_ids"][0, :size] = changed["input_ids"][0, :size].flip(0)
-
-    def logits(batch):
-        shown = {name: batch[name] for name in ("input_ids", "position_ids", "row_lengths")}
-        with torch.no_grad():
-            return made[True].model(**shown, use_cache=False).logits[0, size:]
-
-    assert torch.equal(logits(first), logits(changed))
+    assert torch.equal(logits_of(made[True], first)[size:], logits_of(made[True], changed)[size:])
     whole = {**first, "row_lengths": (first["input_ids"].shape[1],)}
-    assert not torch.allclose(logits(first), logits(whole), atol=1e-3)  # without the lengths the rows would leak
+    leaked = logits_of(made[True], whole)[size:]
+    assert not torch.allclose(logits_of(made[True], first)[size:], leaked, atol=1e-3)  # without the lengths
+
+
+def test_what_all_rows_begin_with_is_computed_once_and_to_the_same_gradients(trainers, monkeypatch):
+    import torch
+
+    built, made = trainers
+    features = [{"input_ids": list(row.input_ids), "labels": list(row.labels)} for row in built[:4]]
+    once = packing.pack(features)
+    shared = once["shared"]
+    assert shared >= 8 and once["input_ids"].shape[1] == sum(map(len, (f["input_ids"] for f in features))) - 3 * shared
+    assert (once["labels"] >= 0).sum() == sum(row.trained for row in built[:4])
+    found = {}
+    for times in ("once", "each"):
+        if times == "each":
+            monkeypatch.setattr(packing, "shared_tokens", lambda features: 0)
+        model = made[True].model
+        model.zero_grad()
+        loss = made[True].compute_loss(model, packing.pack(features))
+        loss.backward()
+        found[times] = (loss.item(), [p.grad.clone() for p in model.parameters() if p.grad is not None])
+        model.zero_grad()
+    assert found["once"][0] == pytest.approx(found["each"][0], rel=1e-5)
+    assert len(found["once"][1]) > 0
+    for ours, plain in zip(found["once"][1], found["each"][1], strict=True):
+        assert torch.allclose(ours, plain, rtol=1e-3, atol=1e-6)
+
+
+def test_the_last_token_before_an_answer_is_never_shared():
+    row = {"input_ids": [*range(20)], "labels": [-100] * 15 + [*range(15, 20)]}
+    assert packing.shared_tokens([row, row]) == 14
+    assert packing.shared_tokens([row]) == 0
+    short = {"input_ids": [0, 1, 2, 9, 9], "labels": [-100] * 4 + [9]}
+    assert packing.shared_tokens([row, short]) == 0  # three tokens are not worth it
 
 
 def test_a_model_whose_packed_loss_is_wrong_is_found(trainers, monkeypatch):

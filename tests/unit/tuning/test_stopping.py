@@ -65,7 +65,7 @@ def test_stopping_is_read_from_the_log_and_the_score_decides_before_the_loss():
     assert should_stop(log, 2) and not should_stop(log, 3) and not should_stop(log[:3], 2)
     assert not should_stop([*log, {"loss": 1.0}, {KEY: 0.6}], 2)
     assert choice(0.51, 9.0) > choice(0.5, 0.1) and choice(0.5, 0.1) > choice(0.5, 0.2)
-    assert looks_every(60, 5) == 8 and looks_every(30, 5) == 5
+    assert looks_every(60, 5) == 10 and looks_every(30, 5) == 5
 
 
 @pytest.mark.tune

@@ -8,7 +8,7 @@ import pytest
 
 from groundtune.config import TuningSection
 from groundtune.tuning import memory, rows
-from groundtune.tuning.plan import make_plan
+from groundtune.tuning.plan import choose_open, make_plan
 from groundtune.tuning.scoring import Scoring
 from groundtune.tuning.stopping import KEY, Judge
 
@@ -42,6 +42,13 @@ def test_7_defaults_fit_this_machine_and_lora(tmp_path):
     assert made.report_to == [] and made.max_length is None
     assert made.activation_checkpointing is False  # TRL's own default is True: a third slower
     assert arguments(tmp_path, checkpointing=True).activation_checkpointing is True
+
+
+def test_7_small_models_get_a_higher_rank_and_rate():
+    small, large = (choose_open(TuningSection(), small=small) for small in (True, False))
+    assert small.rank > large.rank > 0 and small.learning_rate > large.learning_rate > 2e-5
+    own = choose_open(TuningSection(rank=4, learning_rate=3e-4), small=True)
+    assert (own.rank, own.learning_rate) == (4, 3e-4)
 
 
 def test_8_early_stopping_has_the_metric_that_it_needs(tmp_path):

@@ -53,6 +53,13 @@ def test_3_over_long_prompts_are_refused_and_not_dropped():
     assert "prompt_too_long" in [f.rule for f in lint([long], tokenizer=Letters(), max_tokens=60).findings]
 
 
+def test_3_when_every_prompt_is_too_long_the_sentence_says_so():
+    long = [example("item " + "red " * 40, name=f"e{i}") for i in range(12)]
+    with pytest.raises(TrainingError) as refused:
+        rows.build_rows(long, Letters(), 60)
+    assert refused.value.params["count"] == 12 and "12" in refused.value.sentence() and "60" in refused.value.sentence()
+
+
 def test_4_over_long_answers_are_refused_and_not_cut():
     long = example(answer="red " * 40)
     with pytest.raises(TrainingError, match="longer than 60 tokens"):

@@ -176,3 +176,17 @@ def test_exact_repeats_are_removed_and_counted():
     assert split.duplicates == 5 and split.grouped_by == "similarity"
     assert len(split.held_out) == 3 and len(split.train) == 9
     assert split_examples(rows, 0.0).held_out == ()
+
+
+def test_examples_that_say_which_are_held_out_are_taken_at_their_word():
+    def row(i, part):
+        turns = (Message("user", f"question {i} of the day"), Message("assistant", f"answer {i}"))
+        return Example(turns, id=f"e{i}", metadata={"split": part} if part else {})
+
+    rows = [row(i, "dev" if i >= 18 else ("train" if i % 2 else "")) for i in range(20)]
+    split = split_examples(rows, 0.5, seed=3)
+    assert [e.id for e in split.held_out] == ["e18", "e19"] and len(split.train) == 18
+    assert (split.grouped_by, split.groups) == ("own", 20)
+    assert split_examples(rows, 0.0).held_out == ()
+    everything = split_examples([row(i, "test") for i in range(20)], 0.25)
+    assert everything.grouped_by == "similarity" and everything.train and everything.held_out
