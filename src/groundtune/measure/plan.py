@@ -116,7 +116,7 @@ def _planned(
     split: Split,
 ) -> Plan:
     notes: list[str] = []
-    documents = sync_documents(config, kb, notes)
+    documents = sync_documents(config, kb, notes, asked=bool(questions))
     texts = {document.id: document.text for document in documents}
     checked = check_evidence(questions, texts) if documents else questions
     chosen = _chosen(checked, config.compare.max_questions)
@@ -163,15 +163,16 @@ def without_leaks(train: Sequence[Example], questions: Sequence[str]) -> tuple[t
     return kept, len(train) - len(kept)
 
 
-def sync_documents(config: Config, kb: KnowledgeBase, notes: list[str]) -> tuple[Document, ...]:
+def sync_documents(config: Config, kb: KnowledgeBase, notes: list[str], *, asked: bool) -> tuple[Document, ...]:
     """Bring the index up to date with the configured documents and return what it holds, by id. Unreadable
-    files go to ``notes``. Raises ``DataError`` for a configured path that does not exist.
+    files go to ``notes``. Raises ``DataError`` for a configured path that does not exist and, when questions are
+    ``asked``, for an empty folder; a project of examples alone needs no document.
     """
     roots = config.files  # what came from the web is brought in by ``ingest`` alone
     for root in roots:
         if not root.exists() and config.project.documents != ProjectSection().documents:
             raise DataError("core.file_missing", path=root)
-    present = [root for root in roots if root.exists() and not _empty(root)]
+    present = [root for root in roots if root.exists() and (asked or not _empty(root))]
     report = kb.sync(present) if present else SyncReport()
     if report.failed:
         names = ", ".join(sorted(report.failed)[:_SHOWN_NAMES])
@@ -180,7 +181,7 @@ def sync_documents(config: Config, kb: KnowledgeBase, notes: list[str]) -> tuple
 
 
 def _empty(root: Path) -> bool:
-    """Whether a folder holds nothing, as ``groundtune init`` makes it: a project of examples needs no document."""
+    """Whether a folder holds nothing, as ``groundtune init`` makes it."""
     return root.is_dir() and not any(root.iterdir())
 
 

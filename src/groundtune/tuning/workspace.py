@@ -12,6 +12,7 @@ from groundtune.tuning.group import Group
 from groundtune.tuning.memory import Estimate, Way
 
 _WAY, _DIGEST = "way.json", "digest"
+_ALONE = Group()
 
 
 def last_checkpoint(work: Path) -> str | None:
@@ -44,7 +45,7 @@ def keep_way(work: Path, way: Way) -> None:
     write_whole(work / _WAY, json.dumps(asdict(way)))
 
 
-def open_workspace(folder: Path, digest: str, group: Group) -> Path:
+def open_workspace(folder: Path, digest: str, group: Group = _ALONE) -> Path:
     """``folder/checkpoints`` for this digest; what another run left in ``folder`` is removed first. Of several processes
     the first one does it and the others wait.
     """
