@@ -1,8 +1,9 @@
 """Exports ``builtin:reader``: int8 embeddings, float16 weights, calibration and threshold fitted on development data.
 
-    python recipes/reader_export.py --data DATA [--checkpoint OUT/checkpoint.pt] [--questions 600] [--write]
+    python recipes/reader_export.py --data DATA [--checkpoint OUT/checkpoint.pt [--average]] [--questions 600] [--write]
 
-Without a checkpoint the weights that ship are calibrated and measured again.
+Without a checkpoint the weights that ship are calibrated and measured again. With ``--average`` the mean of the weights that
+ship and of the checkpoint is taken, which must have started from them (Wortsman et al., Model soups, 2022).
 
 A third of the sampled development questions fits the calibration and the no-answer threshold, as ``ask`` reads: over the
 five passages that retrieval finds, and for unanswerable ones over the best five that do not hold the answer. The rest is
@@ -49,12 +50,17 @@ class Try:
     f1: float
 
 
-def export(checkpoint: Path) -> dict[str, np.ndarray]:
+def export(checkpoint: Path, other: dict[str, np.ndarray] | None = None) -> dict[str, np.ndarray]:
+    """Weights of a checkpoint, or their mean with ``other``, as they ship."""
     saved = torch.load(checkpoint, weights_only=False)
     table = saved["table"].numpy()
+    own = {n: m.numpy() for n, m in zip(saved["names"], saved["masters"], strict=True)}
+    if other is not None:
+        table = (table + other["embed.codes"].astype(np.float32) * other["embed.scale"].astype(np.float32)[:, None]) / 2
+        own = {n: (m + other[n].astype(np.float32)) / 2 for n, m in own.items()}
     scale = np.maximum(np.abs(table).max(axis=1), 1e-8) / 127
     weights = {"embed.codes": np.round(table / scale[:, None]).astype(np.int8), "embed.scale": scale.astype(np.float16)}
-    return weights | {n: m.numpy().astype(np.float16) for n, m in zip(saved["names"], saved["masters"], strict=True)}
+    return weights | {n: m.astype(np.float16) for n, m in own.items()}
 
 
 def parity(weights: dict[str, np.ndarray], reader: BuiltinReader) -> float:
@@ -146,11 +152,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--checkpoint", type=Path, default=None)
+    parser.add_argument("--average", action="store_true")
     parser.add_argument("--questions", type=int, default=600)
     parser.add_argument("--write", action="store_true")
     args = parser.parse_args()
     shipped = json.loads((FOLDER / "card.json").read_text(encoding="utf-8"))
-    weights = export(args.checkpoint) if args.checkpoint else read_weights(FOLDER / "weights.npz", shipped["sha256"]["weights.npz"])
+    weights = read_weights(FOLDER / "weights.npz", shipped["sha256"]["weights.npz"])
+    if args.checkpoint:
+        weights = export(args.checkpoint, weights if args.average else None)
     card = {"name": "builtin:reader", "threshold": 0.0, "calibration": {"slope": 1.0, "offset": 0.0}}
     reader = BuiltinReader(weights, card)
     dev = {lang: paragraphs(args.data, lang, "dev") for lang in LANGUAGES}
@@ -171,6 +180,9 @@ def main() -> None:
         np.savez_compressed(stream, **weights)
         data = stream.getvalue()
         last = json.loads((args.checkpoint.parent / "log.jsonl").read_text().splitlines()[-1])
+        if args.average:
+            last["questions"] += shipped["training_questions"]
+            last["minutes"] = round(last["minutes"] + shipped["training_minutes_one_core"], 1)
     else:
         data = (FOLDER / "weights.npz").read_bytes()
         last = {"questions": shipped["training_questions"], "minutes": shipped["training_minutes_one_core"]}

@@ -66,3 +66,20 @@ def adapter(base: Path, folder: Path, *, seed: int = 1) -> Path:
     settings = LoraConfig(r=4, target_modules=targets, task_type="CAUSAL_LM", init_lora_weights=False)
     get_peft_model(AutoModelForCausalLM.from_pretrained(base), settings).save_pretrained(folder)
     return folder
+
+
+def encoder(folder: Path, *, scores: bool = False, seed: int = 3) -> Path:
+    """A random two-layer BERT saved to ``folder``: an encoder, or a cross-encoder with one output."""
+    import torch
+    from transformers import BertConfig, BertForSequenceClassification, BertModel
+
+    words = tokenizer(None)
+    torch.manual_seed(seed)
+    config = BertConfig(
+        vocab_size=len(words), hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=2,
+        max_position_embeddings=128, num_labels=1, pad_token_id=0, initializer_range=0.5,
+    )  # fmt: skip
+    (BertForSequenceClassification if scores else BertModel)(config).save_pretrained(folder)
+    words.model_max_length = 128
+    words.save_pretrained(folder)
+    return folder

@@ -77,3 +77,16 @@ def test_log(groundtune: Cli, project: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert [run["approach"] for run in told["runs"]] == ["rag", "prompt"] == seen[::2]
     monkeypatch.setitem(sys.modules, "trackio", None)
     assert "pip install trackio" in groundtune.fails("-C", project, "exchange", "log", "--to", "trackio:mine", code=2)
+
+
+def test_passages_of_a_row_of_a_further_model(
+    groundtune: Cli, make_project: Callable[..., Path], tmp_path: Path
+) -> None:
+    folder = make_project(QUESTIONS)
+    models = ("--model", "fake:extract", "--model", "fake:echo")
+    done = groundtune.run("-C", folder, "compare", "--approach", "rag", *models)
+    assert done.exit_code == 0, done.stderr
+    out, name = tmp_path / "r.jsonl", "rag @ fake:echo"
+    groundtune.json("-C", folder, "exchange", "export", "--to", "ragas", "--approach", name, "--out", out)
+    rows = [json.loads(line) for line in out.read_text("utf-8").splitlines()]
+    assert "27 days" in rows[0]["retrieved_contexts"][0]

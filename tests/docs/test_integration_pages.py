@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import tiny_models
 from click.testing import CliRunner
 from vendor_servers.model_server import KEY, ModelServer
 
@@ -31,6 +32,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = {
     "langchain": "langchain_core", "llamaindex": "llama_index.core", "plugins": "", "exports": "pandas",
     "openai": "openai", "gemini": "google.genai", "anthropic": "anthropic", "ollama": "", "litellm": "litellm",
+    "huggingface": "transformers", "../how-to/sizing": "",
 }  # fmt: skip
 # Where the pages about models find their provider: the variables that name its address and its key.
 PROVIDERS = {
@@ -89,6 +91,10 @@ def test_page(provider: Callable[[str], str], page: str, tmp_path: Path, monkeyp
             warnings.simplefilter("ignore")
             pytest.importorskip(PAGES[page], reason=f"{PAGES[page]} is not installed")
     monkeypatch.chdir(tmp_path)
+    if page == "huggingface":
+        tiny_models.llama(tmp_path / "tiny-model")
+        tiny_models.encoder(tmp_path / "tiny-encoder")
+        tiny_models.encoder(tmp_path / "tiny-reranker", scores=True)
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.setattr(registry, "_places", [])
     monkeypatch.setenv("GROUNDTUNE_LANG", "en")

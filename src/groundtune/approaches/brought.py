@@ -6,7 +6,6 @@ of the harness's side: it is shown and counted apart, never as a wrong answer.
 
 from __future__ import annotations
 
-import importlib
 import sys
 import time
 import traceback
@@ -50,13 +49,8 @@ def load_object(name: str, folder: Path) -> Any:  # noqa: ANN401 - whatever the 
     module, colon, attribute = rest.partition(":")
     if not module or not colon or not attribute:
         raise ConfigError("approaches.brought_form", name=name, kind=kind)
-    place = str(folder.resolve())
-    if place not in sys.path:
-        sys.path.insert(0, place)
     try:
-        found = importlib.import_module(module)
-        for part in attribute.split("."):
-            found = getattr(found, part)
+        found = registry.import_from([folder.resolve()], module, attribute)
     except (Exception, SystemExit) as error:
         raise ConfigError("approaches.brought_load", name=name, reason=last_line(error)) from error
     if not callable(getattr(found, _CALLS[kind], None)):

@@ -14,6 +14,7 @@ from groundtune.cli.options import OneOf, argument, option
 from groundtune.errors import DataError, UserError
 from groundtune.files import write_whole
 from groundtune.interop.exchange import FORMATS, Answered, as_lines, as_row, export
+from groundtune.measure.contrasts import AT
 from groundtune.messages import say
 from groundtune.project import Project, Run
 from groundtune.types import Question
@@ -132,7 +133,7 @@ def _answered(project: Project, questions: tuple[Question, ...], approach: str, 
         known = ", ".join(one.name for one in report.approaches if one.items)
         raise UserError("cli.exchange.no_approach", name=approach, known=known)
     by_id = {question.id: question for question in questions}
-    show = _shower(project) if approach in _RETRIEVING else lambda text: ()
+    show = _shower(project) if approach.partition(AT)[0] in _RETRIEVING else lambda text: ()
     rows: list[Answered] = []
     for item in result.items:
         question = by_id.get(item.id) if item.part == "question" else None

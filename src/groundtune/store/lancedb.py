@@ -28,7 +28,8 @@ _TEXT, _NUMBER = (
     ("id", "document_id", "version", "text", "digest", "title", "heading", "terms"),
     ("start", "end", "page"),
 )
-# From so many vectors on, an index makes up for the accuracy that it costs.
+_LISTS = ("facets", *(f"access_{place}" for place in range(1, ACCESS_FIELDS + 1)))
+# From so many vectors on, an index of them makes up for the accuracy that it costs; filters get theirs then, too.
 INDEXED_FROM = 50_000
 _WORDS = {
     "base_tokenizer": "whitespace", "lower_case": False, "stem": False, "remove_stop_words": False, "ascii_folding": False,
@@ -113,10 +114,15 @@ class LanceStore(OuterStore):
         self._waiting = 0
         self._chunks.optimize(cleanup_older_than=_OLD)
         self._documents.optimize(cleanup_older_than=_OLD)
-        indexed = {index.columns[0] for index in self._chunks.list_indices()}
-        if "vector" not in indexed and self._with_vectors() >= INDEXED_FROM:
-            from lancedb.index import IvfFlat
+        if self._chunks.count_rows() < INDEXED_FROM:
+            return
+        from lancedb.index import IvfFlat, LabelList
 
+        indexed = {index.columns[0] for index in self._chunks.list_indices()}
+        for name in _LISTS:
+            if name not in indexed:
+                self._chunks.create_index(name, config=LabelList())
+        if "vector" not in indexed and self._with_vectors() >= INDEXED_FROM:
             self._chunks.create_index("vector", config=IvfFlat(distance_type="cosine"))
 
     def _with_vectors(self) -> int:
@@ -185,9 +191,8 @@ def _documents() -> pyarrow.Schema:
 def _chunks() -> pyarrow.Schema:
     import pyarrow as pa
 
-    lists = ["facets", *(f"access_{place}" for place in range(1, ACCESS_FIELDS + 1))]
     fields = [pa.field(name, pa.string()) for name in _TEXT] + [pa.field(name, pa.int64()) for name in _NUMBER]
-    return pa.schema(fields + [pa.field(name, pa.list_(pa.string())) for name in lists])
+    return pa.schema(fields + [pa.field(name, pa.list_(pa.string())) for name in _LISTS])
 
 
 def _size(schema: pyarrow.Schema) -> int:

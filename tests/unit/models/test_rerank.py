@@ -23,20 +23,7 @@ HITS = [hit("The warranty lasts two years."), hit("保固期為兩年。", "手�
 @pytest.fixture(scope="module")
 def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pytest.importorskip("transformers")
-    import torch
-    from transformers import BertConfig, BertForSequenceClassification
-
-    folder = tmp_path_factory.mktemp("encoder")
-    words = tiny_models.tokenizer(None)
-    torch.manual_seed(3)
-    config = BertConfig(
-        vocab_size=len(words), hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=2,
-        max_position_embeddings=128, num_labels=1, pad_token_id=0, initializer_range=0.5,
-    )  # fmt: skip
-    BertForSequenceClassification(config).save_pretrained(folder)
-    words.model_max_length = 128
-    words.save_pretrained(folder)
-    return folder
+    return tiny_models.encoder(tmp_path_factory.mktemp("encoder"), scores=True)
 
 
 @pytest.fixture(params=["sentence-transformers", "transformers"])
