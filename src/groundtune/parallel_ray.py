@@ -81,7 +81,7 @@ class RayEngine:
         waiting: deque[tuple[Any, Any]] = deque()
         source = iter(items)
         while True:
-            for item in islice(source, self._window() - len(waiting)):
+            for item in islice(source, max(0, self._window() - len(waiting))):
                 waiting.append((item, send(item)))
             if not waiting:
                 return
@@ -96,7 +96,7 @@ class RayEngine:
         waiting: dict[Any, tuple[int, Any]] = {}
         source = enumerate(items)
         while True:
-            for number, item in islice(source, self._window() - len(waiting)):
+            for number, item in islice(source, max(0, self._window() - len(waiting))):
                 waiting[send(item)] = number, item
             if not waiting:
                 return
