@@ -44,6 +44,8 @@ PROVIDERS = {
 }
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
+SHORT = {"huggingface": 2, "../how-to/sizing": 2}  # blocks of the pages that need fewer than three
+
 
 def blocks(page: str) -> list[tuple[str, str]]:
     return _BLOCK.findall((ROOT / "docs" / "integrations" / f"{page}.md").read_text(encoding="utf-8"))
@@ -123,7 +125,7 @@ def test_page(provider: Callable[[str], str], page: str, tmp_path: Path, monkeyp
         for name in set(sys.modules) - before:
             if getattr(sys.modules[name], "__file__", None) and str(tmp_path) in str(sys.modules[name].__file__):
                 del sys.modules[name]
-    assert ran >= 2, "a page without code shows nothing"
+    assert ran >= SHORT.get(page, 3), "a page without code shows nothing"
 
 
 def test_a_wrong_output_is_noticed() -> None:
