@@ -121,7 +121,7 @@ class RayEngine:
         try:
             packed = pickle.dumps(work)
         except (pickle.PicklingError, AttributeError, TypeError) as error:
-            raise UserError("ray.only_here", reason=_line(error)) from error
+            raise UserError("ray.only_here", reason=last_line(error)) from error
         import groundtune
 
         key, held = hashlib.sha256(packed).hexdigest(), self._ray.put(packed)
@@ -141,11 +141,11 @@ class RayEngine:
         try:
             good, result = self._ray.get(ticket)
         except (errors.WorkerCrashedError, errors.OutOfMemoryError, errors.NodeDiedError) as error:
-            raise WorkerLost("ray.worker_lost", count=_RETRIES + 1, reason=_line(error)) from error
+            raise WorkerLost("ray.worker_lost", count=_RETRIES + 1, reason=last_line(error)) from error
         except errors.RayTaskError as error:  # before our function began
-            raise UserError("ray.cannot_begin", reason=_line(error.cause or error)) from error
+            raise UserError("ray.cannot_begin", reason=last_line(error.cause or error)) from error
         except errors.RayError as error:
-            raise GroundtuneError("ray.broken", reason=_line(error)) from error
+            raise GroundtuneError("ray.broken", reason=last_line(error)) from error
         if not good:
             raise result
         return result
@@ -177,7 +177,7 @@ def _do(begin: _Begin, held: list[Any], item: Any) -> tuple[bool, Any]:  # noqa:
     except GroundtuneError as error:
         return False, error
     except Exception as error:
-        return False, GroundtuneError("ray.failed", reason=_line(error))
+        return False, GroundtuneError("ray.failed", reason=last_line(error))
 
 
 def _open(begin: _Begin, held: list[Any]) -> None:
@@ -195,7 +195,7 @@ def _open(begin: _Begin, held: list[Any]) -> None:
     try:
         work = pickle.loads(packed)
     except Exception as error:
-        raise UserError("ray.cannot_open", node=node(), reason=_line(error)) from error
+        raise UserError("ray.cannot_open", node=node(), reason=last_line(error)) from error
     _opened[begin.key] = work.open()
 
 
@@ -221,7 +221,7 @@ def _connect(ray: Any, address: str, workers: int) -> None:  # noqa: ANN401
 
         worker._worker_logs_enabled = False
     except (SystemExit, Exception) as error:
-        raise UserError("ray.unreachable", address=address, reason=_line(error)) from error
+        raise UserError("ray.unreachable", address=address, reason=last_line(error)) from error
 
 
 def _check_reachable(address: str) -> None:
@@ -246,7 +246,7 @@ def _quiet() -> Iterator[None]:
         yield
 
 
-def _line(error: object) -> str:
+def last_line(error: object) -> str:
     """The last line of what Ray says, without its coloured traceback."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return (lines[-1].rstrip(".") if lines else type(error).__name__)[:300]

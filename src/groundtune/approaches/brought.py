@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from groundtune import registry
-from groundtune.approaches.common import abstains, ask, extract_answer, fitting_answers, system_prompt
+from groundtune.approaches.common import abstains, ask, extract_answer, prepared, system_prompt
 from groundtune.approaches.setting import Setting
 from groundtune.approaches.sources import Sources, hits_of
 from groundtune.errors import ApproachFailed, ConfigError
@@ -115,8 +115,7 @@ class Elsewhere:
 
     def fit(self, documents: Sequence[Document], examples: Sequence[Example]) -> None:
         """Takes the system prompt from the examples when the settings have none."""
-        self._setting = fitting_answers(self._setting, examples)
-        self._system = system_prompt(self._setting.config, examples)
+        self._setting, self._system = prepared(self._setting, examples)
 
     def answer(self, question: Question) -> Answer:
         """One request."""

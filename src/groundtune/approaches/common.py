@@ -106,10 +106,11 @@ def answer_tokens(config: Config, examples: Sequence[Example] = ()) -> int:
     return max(_FEWEST_TOKENS, round(min(1.25 * sizes[-1], 2.0 * usual)))
 
 
-def fitting_answers(setting: Setting, examples: Sequence[Example]) -> Setting:
-    """The setting with a limit for answers that those of the examples keep to."""
+def prepared(setting: Setting, examples: Sequence[Example]) -> tuple[Setting, str]:
+    """The setting with a limit for answers that those of the examples keep to, and the system prompt."""
     compare = replace(setting.config.compare, max_answer_tokens=answer_tokens(setting.config, examples))
-    return replace(setting, config=replace(setting.config, compare=compare))
+    made = replace(setting, config=replace(setting.config, compare=compare))
+    return made, system_prompt(made.config, examples)
 
 
 def _rough_tokens(text: str) -> float:

@@ -6,7 +6,7 @@ import random
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 
-from groundtune.approaches.common import ask, fitting_answers, system_prompt, unanswerable
+from groundtune.approaches.common import ask, prepared, system_prompt, unanswerable
 from groundtune.approaches.setting import Setting
 from groundtune.text.tokenise import search_terms
 from groundtune.types import Answer, Document, Example, Question
@@ -27,9 +27,8 @@ class FewShot:
 
     def fit(self, documents: Sequence[Document], examples: Sequence[Example]) -> None:
         """Choose the shots from the training examples."""
-        self._setting = fitting_answers(self._setting, examples)
+        self._setting, self._system = prepared(self._setting, examples)
         config = self._setting.config
-        self._system = system_prompt(config, examples)
         if config.compare.shot_choice == "nearest":
             self._indexed = tuple(
                 (example, frozenset(search_terms(example.input))) for example in of_usual_size(examples)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from groundtune.approaches.common import ask, fitting_answers, house_example, system_prompt
+from groundtune.approaches.common import ask, house_example, prepared, system_prompt
 from groundtune.approaches.setting import Setting, load_schema
 from groundtune.errors import TrainingError
 from groundtune.tuning.base import base_path, training_digest
@@ -29,8 +29,7 @@ class FineTune:
         Raises ``TrainingError`` (a base that cannot be trained here, an example that is too long) or ``DataError``.
         """
         base_path(self._setting.config.models.base)
-        self._setting = fitting_answers(self._setting, examples)
-        self._system = system_prompt(self._setting.config, examples)
+        self._setting, self._system = prepared(self._setting, examples)
         rows = [house_example(example, self._system) for example in examples]
         self.adapter = train_adapter(self._setting, self._trainer, rows, self.name)
 

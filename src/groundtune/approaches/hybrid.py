@@ -7,7 +7,7 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from groundtune.approaches.common import fitting_answers, house_example, system_prompt, unanswerable
+from groundtune.approaches.common import house_example, prepared, system_prompt, unanswerable
 from groundtune.approaches.finetune import fitted, train_adapter, trainer_of
 from groundtune.approaches.gold import find_gold
 from groundtune.approaches.rag import answer_grounded
@@ -67,8 +67,7 @@ class RagFineTune:
         """
         base_path(self._setting.config.models.base)
         knowledge_of(self._setting)
-        self._setting = fitting_answers(self._setting, examples)
-        self._system = system_prompt(self._setting.config, examples)
+        self._setting, self._system = prepared(self._setting, examples)
         house = [house_example(example, self._system) for example in examples]
         texts = {document.id: document.text for document in documents}
         self.rows = make_rows(self._setting, self._trainer, house, texts)

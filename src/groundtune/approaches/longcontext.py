@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from groundtune.approaches.common import ask, extract_answer, fitting_answers, system_prompt
+from groundtune.approaches.common import ask, extract_answer, prepared, system_prompt
 from groundtune.approaches.setting import Setting
 from groundtune.errors import CannotRun
 from groundtune.knowledge.cite import cite, quoted_in
@@ -48,8 +48,7 @@ class LongContext:
 
     def fit(self, documents: Sequence[Document], examples: Sequence[Example]) -> None:
         """Write the prefix. Raises ``CannotRun`` when it does not fit the model's window."""
-        self._setting = fitting_answers(self._setting, examples)
-        self._system = system_prompt(self._setting.config, examples)
+        self._setting, self._system = prepared(self._setting, examples)
         self._passages = tuple(_passage(document) for document in documents)
         self._folded = tuple(squeeze(fold(passage.text)) for passage in self._passages)
         self._texts = {(document.id, document.version): document.text for document in documents}

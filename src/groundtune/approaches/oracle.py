@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from groundtune.approaches.common import ask, fitting_answers, system_prompt
+from groundtune.approaches.common import ask, prepared, system_prompt
 from groundtune.approaches.setting import Setting
 from groundtune.knowledge.quotes import find_quote
 from groundtune.text.prompts import Shown, label, render
@@ -25,8 +25,7 @@ class Oracle:
 
     def fit(self, documents: Sequence[Document], examples: Sequence[Example]) -> None:
         """Keeps the documents, to cut the passages from."""
-        self._setting = fitting_answers(self._setting, examples)
-        self._system = system_prompt(self._setting.config, examples)
+        self._setting, self._system = prepared(self._setting, examples)
         self._documents = {document.id: document for document in documents}
 
     def answer(self, question: Question) -> Answer:

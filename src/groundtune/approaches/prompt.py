@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from groundtune.approaches.common import ask, fitting_answers, system_prompt
+from groundtune.approaches.common import ask, prepared, system_prompt
 from groundtune.approaches.setting import Setting
 from groundtune.types import Answer, Document, Example, Question
 
@@ -20,8 +20,7 @@ class Prompt:
 
     def fit(self, documents: Sequence[Document], examples: Sequence[Example]) -> None:
         """Takes the system prompt from the examples when the settings have none."""
-        self._setting = fitting_answers(self._setting, examples)
-        self._system = system_prompt(self._setting.config, examples)
+        self._setting, self._system = prepared(self._setting, examples)
 
     def answer(self, question: Question) -> Answer:
         """One call to the base model."""

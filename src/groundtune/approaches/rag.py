@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 
-from groundtune.approaches.common import ask, extract_answer, fitting_answers, system_prompt
+from groundtune.approaches.common import ask, extract_answer, prepared, system_prompt
 from groundtune.approaches.retrieve import knowledge_of, retrieve
 from groundtune.approaches.setting import Setting
 from groundtune.knowledge.cite import cite
@@ -29,8 +29,7 @@ class Rag:
     def fit(self, documents: Sequence[Document], examples: Sequence[Example]) -> None:
         """Documents are in the knowledge base already. Raises ``DataError`` without one."""
         knowledge_of(self._setting)
-        self._setting = fitting_answers(self._setting, examples)
-        self._system = system_prompt(self._setting.config, examples)
+        self._setting, self._system = prepared(self._setting, examples)
 
     def answer(self, question: Question) -> Answer:
         """Search, one call to the base model, citations of what it said."""

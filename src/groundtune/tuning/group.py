@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 A = TypeVar("A")
 
-__all__ = ["Group", "close_group", "devices", "first_process", "on_cards", "open_group", "processes"]
+__all__ = ["ALONE", "Group", "close_group", "devices", "first_process", "on_cards", "open_group", "processes"]
 
 
 @dataclass(frozen=True)
@@ -63,11 +63,14 @@ class Group:
         return whole
 
 
+ALONE = Group()
+
+
 def open_group() -> Group:
     """The group that this process belongs to, begun if its variables are set and nobody has; alone without them."""
     if not _begun():
         if _number("WORLD_SIZE", 1) < 2 or "RANK" not in os.environ:
-            return Group()
+            return ALONE
         _begin()
     import torch.distributed as together
 

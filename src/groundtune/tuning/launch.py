@@ -16,42 +16,28 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from groundtune.errors import GroundtuneError, TrainingError
 from groundtune.text.normalise import squeeze
-from groundtune.tuning.base import training_digest
-from groundtune.tuning.data import require_enough
-from groundtune.tuning.lora import LoraTrainer, finished_adapter
+from groundtune.tuning.sent import SentTrainer
 from groundtune.tuning.worker import Said, Task, heard
-from groundtune.types import Adapter, Example
+from groundtune.types import Adapter
 
 _MAIN = "import sys; from groundtune.tuning.worker import main; sys.exit(main())"
 _LOOK = 0.1  # seconds between two looks at the workers
 _GRACE = 3.0  # seconds: for the reason of the first death to be heard, and for a worker to end by itself
 
 
-class LaunchedTrainer(LoraTrainer):
-    """A ``LoraTrainer`` whose steps are shared by ``count`` processes: same batches, same result within rounding."""
+class LaunchedTrainer(SentTrainer):
+    """A ``LoraTrainer`` whose steps are shared by ``count`` processes of this machine. When one dies, the others are ended."""
 
-    def __init__(self, *args: Any, count: int, **options: Any) -> None:  # noqa: ANN401 - as LoraTrainer
-        super().__init__(*args, **options)
-        self.count = count
-
-    def train(self, examples: Sequence[Example], *, base: str, out: str) -> Adapter:
-        """As ``LoraTrainer.train``. Raises ``TrainingError`` also when a worker dies, which ends the others."""
-        require_enough(examples, self.minimum)
-        digest = training_digest(examples, base, self.settings, self.held_out)
-        if (finished := finished_adapter(Path(out), digest)) is not None:
-            return finished
-        if self.count > self.settings.batch_size:
-            raise TrainingError("tuning.processes_batch", count=self.count, batch=self.settings.batch_size)
-        task = Task(tuple(examples), base, out, self.settings, self.held_out, self.schema, self.minimum, self.free)
-        with _workers(task, self.count) as workers:
+    def send(self, task: Task, count: int) -> Adapter:
+        """Start the processes and follow them. Raises ``TrainingError`` when one dies."""
+        with _workers(task, count) as workers:
             return self._follow(workers)
 
     def _follow(self, workers: _Workers) -> Adapter:
@@ -66,8 +52,8 @@ class LaunchedTrainer(LoraTrainer):
                 adapter = said.value
             elif said.what == "error":
                 raise said.value
-            elif (hears := self.announce if said.what == "preflight" else self.progress) is not None:
-                hears(said.value)
+            else:
+                self.hear(said)
 
 
 @dataclass

@@ -22,7 +22,7 @@ from groundtune.tuning import adapters, memory, packing, rows
 from groundtune.tuning.adapter_files import token_ids
 from groundtune.tuning.base import data_digest, training_digest
 from groundtune.tuning.data import require_enough
-from groundtune.tuning.group import Group, on_cards, open_group, processes
+from groundtune.tuning.group import ALONE, Group, on_cards, open_group, processes
 from groundtune.tuning.loading import load_base, load_tokenizer, pretrained, require_four_bit, wants_half
 from groundtune.tuning.plan import Plan, Progress, choose_open, make_plan
 from groundtune.tuning.preflight import Preflight, report
@@ -34,8 +34,6 @@ from groundtune.tuning.workspace import keep_way, kept_way, last_checkpoint, ope
 from groundtune.types import Adapter, Example
 
 __all__ = ["LoraTrainer", "finished_adapter", "load_base", "load_tokenizer"]
-
-_ALONE = Group()
 
 
 @dataclass(frozen=True)
@@ -49,7 +47,6 @@ class _Ready:
     plan: Plan
     way: memory.Way
     shape: memory.Shape
-    rate: float
     scoring: Scoring
     settings: TuningSection  # with what they leave open chosen
     count: int  # rows of one pass; ``built`` may hold other rows for each pass
@@ -125,11 +122,11 @@ class LoraTrainer:
             keep_way(work, ready.way)
         started = time.monotonic()
         with threads(ready.way.threads):
-            table = self._run(ready, base, folder, work)
+            table = self._run(ready, base, folder, work, group)
         settings = {
             **asdict(self.settings),
             "rank": ready.settings.rank,
-            "learning_rate": ready.rate,
+            "learning_rate": ready.settings.learning_rate,
             **table,
             "data_digest": data_digest(examples),
         }
@@ -145,7 +142,7 @@ class LoraTrainer:
         return group.agree(adapter)
 
     def _ready(
-        self, examples: Sequence[Example], base: str, kept: memory.Way | None = None, group: Group = _ALONE
+        self, examples: Sequence[Example], base: str, kept: memory.Way | None = None, group: Group = ALONE
     ) -> _Ready:
         settings = self.settings
         tokenizer = load_tokenizer(base)
@@ -163,8 +160,7 @@ class LoraTrainer:
         way = self._way(shape, settings, built, kept, group)
         plan = make_plan([len(row.input_ids) for row in built], settings, sort=not way.packing, count=count)
         scoring = scoring_for([example.target for example in parts.checked or parts.train], self.schema)
-        rate = settings.learning_rate
-        return _Ready(parts, tokenizer, built, checked, plan, way, shape, rate, scoring, settings, count)
+        return _Ready(parts, tokenizer, built, checked, plan, way, shape, scoring, settings, count)
 
     def _way(
         self,
@@ -195,12 +191,11 @@ class LoraTrainer:
             ready.settings, ready.scoring.form,
         )  # fmt: skip
 
-    def _run(self, ready: _Ready, base: str, folder: Path, work: Path) -> dict[str, Any]:
+    def _run(self, ready: _Ready, base: str, folder: Path, work: Path, group: Group) -> dict[str, Any]:
         from peft.helpers import disable_input_dtype_casting
 
         try:
-            trainer, packed = self._trainer(ready, base, work)
-            group = open_group()
+            trainer, packed = self._trainer(ready, base, work, group)
             resume = group.agree(last_checkpoint(work) if group.first else None)
             with disable_input_dtype_casting(trainer.model):  # autocast casts; a second cast only costs time
                 trainer.train(resume_from_checkpoint=resume)
@@ -213,7 +208,7 @@ class LoraTrainer:
         losses = [entry["loss"] for entry in log if "loss" in entry]
         tail = losses[-max(1, len(losses) // 10) :]
         if not tail or any(loss != loss for loss in tail):
-            raise TrainingError("tuning.diverged", rate=ready.rate)
+            raise TrainingError("tuning.diverged", rate=ready.settings.learning_rate)
         if group.first:
             model = trainer.accelerator.unwrap_model(trainer.model)
             _save(model, ready.tokenizer, folder, rows.end_tokens(ready.built))
@@ -223,7 +218,7 @@ class LoraTrainer:
         }  # fmt: skip
         return table | _looks(trainer.state, ready)
 
-    def _trainer(self, ready: _Ready, base: str, work: Path) -> tuple[Any, bool]:
+    def _trainer(self, ready: _Ready, base: str, work: Path, group: Group) -> tuple[Any, bool]:
         """The trainer, and whether rows are packed: they are not where the model's settings or its losses speak against
         it. Raises ``TrainingError`` when even padded rows do not give the loss that each row has alone.
         """
@@ -242,9 +237,9 @@ class LoraTrainer:
             plan = ready.plan
             if packed != ready.way.packing:  # padding is saved by batches of like length
                 plan = make_plan([len(row.input_ids) for row in ready.built], ready.settings, count=ready.count)
-            group = open_group()
             progress = self.progress if group.first else None
-            job = Job(ready.built, plan, ready.settings, way, ready.rate, str(work), judge, progress, group)
+            rate = ready.settings.learning_rate
+            job = Job(ready.built, plan, ready.settings, way, rate, str(work), judge, progress, group)
             trainer = make_trainer(model, ready.tokenizer, job)
             if verify(trainer, ready.built):
                 return trainer, packed

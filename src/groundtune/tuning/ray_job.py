@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -17,22 +17,20 @@ from platform import node
 from typing import Any
 
 from groundtune.errors import GroundtuneError, TrainingError, UserError
-from groundtune.parallel_ray import RayEngine
-from groundtune.tuning.base import training_digest
-from groundtune.tuning.data import require_enough
+from groundtune.parallel_ray import RayEngine, last_line
 from groundtune.tuning.group import first_process
-from groundtune.tuning.lora import LoraTrainer, finished_adapter
+from groundtune.tuning.sent import SentTrainer
 from groundtune.tuning.worker import Said, Task
-from groundtune.types import Adapter, Example
+from groundtune.types import Adapter
 
 _TRIES = 4  # a group that died so often would die again
 _POLL = 0.2  # seconds
 _NOTES = ".ray"  # beside the adapters; there while a job runs, so that a worker knows whether it sees the same folder
 
 
-class RayTrainer(LoraTrainer):
-    """A ``LoraTrainer`` whose steps are shared by ``count`` workers of a cluster (0: one per card, one without cards): same
-    batches, same result within rounding. ``again`` hears how often a group was begun anew.
+class RayTrainer(SentTrainer):
+    """A ``LoraTrainer`` whose steps are shared by ``count`` workers of a cluster (0: one per card, one without cards).
+    ``again`` hears how often a group was begun anew.
     """
 
     def __init__(
@@ -43,36 +41,30 @@ class RayTrainer(LoraTrainer):
         again: Callable[[int], None] | None = None,
         **options: Any,  # noqa: ANN401
     ) -> None:
-        super().__init__(*args, **options)
+        super().__init__(*args, count=count, **options)
         self.engine = engine
-        self.count = count
         self.again = again
 
-    def train(self, examples: Sequence[Example], *, base: str, out: str) -> Adapter:
-        """As ``LoraTrainer.train``. Raises ``UserError`` when the cluster has too few processors or does not see the
-        folder ``out``, ``TrainingError`` when its workers died four times.
+    def workers(self) -> int:
+        """As asked for; else one per card, as far as a step has rows for them."""
+        return self.count or max(1, min(self.engine.resource("GPU"), self.settings.batch_size))
+
+    def send(self, task: Task, count: int) -> Adapter:
+        """Run the job. Raises ``UserError`` when the cluster has too few processors or does not see the folder of the
+        adapter, ``TrainingError`` when its workers died four times.
         """
-        require_enough(examples, self.minimum)
-        digest = training_digest(examples, base, self.settings, self.held_out)
-        folder = Path(out)
-        if (finished := finished_adapter(folder, digest)) is not None:
-            return finished
-        cards = self.engine.resource("GPU")
-        count = self.count or max(1, min(cards, self.settings.batch_size))
-        if count > self.settings.batch_size:
-            raise TrainingError("tuning.processes_batch", count=count, batch=self.settings.batch_size)
         if count > (there := self.engine.resource("CPU")):
             raise UserError("ray.too_few", count=count, there=there)
-        place = str(folder.absolute())
-        task = Task(tuple(examples), base, place, self.settings, self.held_out, self.schema, self.minimum, self.free)
-        return replace(self._job(task, count, cards >= count), path=out)
+        cards = self.engine.resource("GPU") >= count
+        absolute = replace(task, out=str(Path(task.out).absolute()))
+        return replace(self._job(absolute, count, cards), path=task.out)
 
     def _job(self, task: Task, count: int, cards: bool) -> Adapter:
         notes, reason = Path(task.out).parent / _NOTES, ""
         for number in range(1, _TRIES + 1):
             notes.mkdir(parents=True, exist_ok=True)
             try:
-                with _listening(self._hear) as (said, heard):
+                with _listening(self.hear) as (said, heard):
                     reason = _fit(task, said, count, cards, notes)
             finally:
                 shutil.rmtree(notes, ignore_errors=True)
@@ -85,11 +77,6 @@ class RayTrainer(LoraTrainer):
             if self.again is not None and number < _TRIES:
                 self.again(number)
         raise TrainingError("ray.training_lost", count=_TRIES, reason=reason or "-")
-
-    def _hear(self, one: Said) -> None:
-        hears = {"preflight": self.announce, "progress": self.progress}.get(one.what)
-        if hears is not None:
-            hears(one.value)
 
 
 def _fit(task: Task, said: Any, count: int, cards: bool, notes: Path) -> str:  # noqa: ANN401
@@ -113,8 +100,7 @@ def _fit(task: Task, said: Any, count: int, cards: bool, notes: Path) -> str:  #
         try:
             trainer.fit()
         except Exception as error:  # of many kinds; our own errors were said
-            lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-            return (lines[-1] if lines else type(error).__name__)[:300]
+            return last_line(error)
     return ""
 
 

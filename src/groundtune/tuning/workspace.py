@@ -8,11 +8,10 @@ from dataclasses import asdict
 from pathlib import Path
 
 from groundtune.files import write_whole
-from groundtune.tuning.group import Group
+from groundtune.tuning.group import ALONE, Group
 from groundtune.tuning.memory import Estimate, Way
 
 _WAY, _DIGEST = "way.json", "digest"
-_ALONE = Group()
 
 
 def last_checkpoint(work: Path) -> str | None:
@@ -45,7 +44,7 @@ def keep_way(work: Path, way: Way) -> None:
     write_whole(work / _WAY, json.dumps(asdict(way)))
 
 
-def open_workspace(folder: Path, digest: str, group: Group = _ALONE) -> Path:
+def open_workspace(folder: Path, digest: str, group: Group = ALONE) -> Path:
     """``folder/checkpoints`` for this digest; what another run left in ``folder`` is removed first. Of several processes
     the first one does it and the others wait.
     """

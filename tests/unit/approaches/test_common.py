@@ -4,8 +4,8 @@ from groundtune.approaches.common import (
     abstains,
     answer_tokens,
     extract_answer,
-    fitting_answers,
     is_refusal,
+    prepared,
     question_of,
     system_prompt,
     unanswerable,
@@ -114,5 +114,5 @@ def test_the_limit_of_an_answer_comes_from_the_examples():
 
 def test_an_approach_asks_for_answers_as_long_as_those_of_its_examples(tmp_path):
     setting = Setting(Config(), None, None, tmp_path, lambda adapter: None)
-    fitted = fitting_answers(setting, [chat("q", "x" * 400)] * 50)
+    fitted, _ = prepared(setting, [chat("q", "x" * 400)] * 50)
     assert answer_tokens(fitted.config) == 250 and setting.config.compare.max_answer_tokens == 0
