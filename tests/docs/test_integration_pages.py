@@ -70,8 +70,12 @@ def run_console(text: str) -> str:
 
 @pytest.fixture
 def provider(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], str]]:
-    """A server that stands in for the page's provider; puts its address into a text."""
+    """A server that stands in for the page's provider; puts its address into a text. Skips without the page's package."""
     page = request.getfixturevalue("page")
+    if PAGES[page]:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            pytest.importorskip(PAGES[page], reason=f"{PAGES[page]} is not installed")
     if page not in PROVIDERS:
         yield lambda text: text
         return
@@ -88,10 +92,6 @@ def provider(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning:pydantic")
 @pytest.mark.parametrize("page", PAGES)
 def test_page(provider: Callable[[str], str], page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    if PAGES[page]:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            pytest.importorskip(PAGES[page], reason=f"{PAGES[page]} is not installed")
     monkeypatch.chdir(tmp_path)
     if page == "huggingface":
         tiny_models.llama(tmp_path / "tiny-model")
