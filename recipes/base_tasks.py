@@ -13,111 +13,44 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from base_words import (
+    BLANK,
+    CITED,
+    CLOZE_ASK,
+    COMPOSE_ASK,
+    EXTRACT,
+    EXTRACT_ASK,
+    FRAME_ASK,
+    JSON_ASK,
+    KEY_WORDS,
+    LINES,
+    LINES_ASK,
+    LIST_ASK,
+    LOOKUP_ASK,
+    PLACE_KEYS,
+    PLAIN,
+    POLITE,
+    POLITE_ASK,
+    REFUSAL,
+    REPEAT,
+    SENTENCE,
+    SHORT,
+    TITLE_KEYS,
+    TO_JSON,
+    VALUE_KEYS,
+)
 from corpus import LANGUAGES, Article, articles, paragraphs
 
-from groundtune.messages import say
 from groundtune.text.prompts import Shown, label, render
 from groundtune.text.sentences import sentence_spans
 
 Piece = tuple[str, float]
 PROMPT_WEIGHT, TEXT_WEIGHT = 0.15, 0.5
+OPEN, CLOSE = "\ue000", "\ue001"  # stand around the sentence that an answer has to be found in; taken out before training
 
-REFUSAL = {
-    "en": ("Not stated in the documents.", "The passages do not say.", "I cannot find this in the documents."),
-    "zh-Hant": ("文件中沒有記載。", "資料裡沒有提到。", "找不到相關規定。"),
-    "ja": ("資料に記載がありません。", "文書には書かれていません。", "該当する記載が見つかりません。"),
-}
-SHORT = {
-    "en": ("Answer in a few words from the passages.", "Reply with the exact words of the passage.", "Give only the short answer."),
-    "zh-Hant": ("請根據段落簡短回答。", "只回答段落中的原文詞語。", "請只給出簡短答案。"),
-    "ja": ("資料の言葉で短く答えてください。", "本文から抜き出して答えてください。", "答えだけを短く述べてください。"),
-}
-CITED = {
-    "en": ("Answer briefly and put the passage number in brackets after it.",),
-    "zh-Hant": ("請簡短回答，並在後面用方括號標出段落編號。",),
-    "ja": ("短く答え、後ろに角括弧で資料番号を付けてください。",),
-}
-SENTENCE = {
-    "en": ("Quote the sentence that answers the question.", "Copy the whole sentence that contains the answer."),
-    "zh-Hant": ("請引用回答問題的那一句。", "請抄出含有答案的整句話。"),
-    "ja": ("質問に答える一文を引用してください。", "答えを含む文をそのまま書いてください。"),
-}
-PLAIN = {lang: say("approaches.instruction", lang) for lang in ("en", "zh-Hant", "ja")}  # what the approaches ask by default
-LINES = {
-    "en": (("Result", "From"), ("Answer", "Document"), ("Reply", "Title")),
-    "zh-Hant": (("答案", "文件"), ("結果", "來源"), ("回覆", "標題")),
-    "ja": (("答え", "資料"), ("結果", "出典"), ("回答", "文書名")),
-}
-LINES_ASK = {
-    "en": "Reply on two lines: {a}: the answer, {b}: the title of the document.",
-    "zh-Hant": "請分兩行回答：「{a}：」答案，「{b}：」文件標題。",
-    "ja": "二行で答えてください。「{a}：」答え、「{b}：」文書の題名。",
-}
-VALUE_KEYS = ("answer", "value", "result", "reply", "response", "text", "content", "fact", "答案", "回答", "内容", "値")
-TITLE_KEYS = ("document", "title", "file", "origin", "doc", "from", "book", "文件", "文書", "資料名", "標題")
-PLACE_KEYS = ("section", "clause", "place", "item", "part", "where", "heading", "條文", "箇所", "項目", "條號")
-JSON_ASK = {
-    "en": (
-        "Answer with a JSON object: {keys}. Use null when the passages do not answer.",
-        "Reply only with JSON. Keys: {keys}. If the passages do not say, every value is null.",
-        "Output one JSON object with {keys} and nothing else; null for everything that is not in the passages.",
-    ),
-    "zh-Hant": (
-        "請以 JSON 物件回答，欄位：{keys}。段落沒有答案時填 null。",
-        "只輸出 JSON。欄位為 {keys}；若段落未提及，所有值都是 null。",
-    ),
-    "ja": (
-        "JSON オブジェクトで答えてください。キー：{keys}。資料に答えがなければ null とします。",
-        "JSON だけを出力してください。キーは {keys} です。記載がない場合はすべて null にします。",
-    ),
-}
-KEY_WORDS = {
-    "en": ("the answer in the words of the passage", "the document's title", "the heading of the passage"),
-    "zh-Hant": ("段落原文中的答案", "文件標題", "段落的條目"),
-    "ja": ("本文の言葉による答え", "文書の題名", "該当する見出し"),
-}
-BLANK = {"en": "____", "zh-Hant": "＿＿＿", "ja": "〔　　〕"}
-CLOZE_ASK = {
-    "en": (
-        'What belongs in the blank: "{s}"', "{t}: fill the blank in “{s}”.", 'Which words are missing in {h} of {t}: "{s}"?',
-        'According to {t}, what is ____ in "{s}"?', "{t} says: “{s}” What is the missing part?",
-    ),
-    "zh-Hant": (
-        "請填入空格：「{s}」", "《{t}》規定：「{s}」空格應填什麼？", "《{t}》{h}：「{s}」缺少的是什麼？", "依{t}，{s}（空格處）是多少？",
-    ),
-    "ja": (
-        "空欄に入る言葉は何ですか。「{s}」", "{t}には「{s}」とあります。空欄を埋めてください。", "{t}{h}の「{s}」で欠けている語は何ですか。",
-        "「{s}」は{t}の規定です。空欄に当てはまるものを答えてください。",
-    ),
-}  # fmt: skip
-LOOKUP_ASK = {
-    "en": ("What is the value of {k}?", "{k}?", "Look up {k}.", "How is {k} listed?"),
-    "zh-Hant": ("{k}是多少？", "{k}的值是什麼？", "請查{k}。", "{k}？"),
-    "ja": ("{k}はいくつですか。", "{k}の値は何ですか。", "{k}を調べてください。", "{k}は？"),
-}
-TO_JSON = {
-    "en": ("Turn these lines into a JSON object.", "Write the list as JSON."),
-    "zh-Hant": ("請把下列資料轉成 JSON 物件。", "把清單寫成 JSON。"),
-    "ja": ("次の行を JSON オブジェクトにしてください。", "一覧を JSON で書いてください。"),
-}
-EXTRACT = {
-    "number": (("number", "count", "quantity", "figure", "n"), re.compile(r"\d[\d,.]*\d|\d|[一二三四五六七八九十百千萬万億]{1,8}(?=[年月日人元円条條個])")),
-    "year": (("year", "date", "when", "since"), re.compile(r"(?:1[0-9]{3}|20[0-9]{2})年?(?:\d+月(?:\d+日)?)?")),
-    "name": (("name", "who", "entity", "person", "place"), re.compile(r"[A-Z][a-z]+(?: [A-Z][a-z]+)+|[\u30a1-\u30fa][\u30a1-\u30fc・]{2,}|(?<=《)[^《》]{2,14}(?=》)")),
-    "quoted": (("quote", "term", "work", "item"), re.compile(r"(?<=「)[^「」]{2,20}(?=」)|(?<=\")[^\"]{2,30}(?=\")|(?<=『)[^『』]{2,20}(?=』)")),
-    "first": (("first", "begin", "head", "start"), re.compile(r"^(?:[A-Za-z]+|[\u4e00-\u9fff]{1,2}|[\u30a0-\u30ff]+)")),
-}
-EXTRACT_ASK = {
-    "en": (("Extract {keys} as JSON; null when absent.", "Return a JSON object with {keys}."), ("Extract every {keys} as JSON lists.", "JSON with lists for {keys}; [] when absent.")),
-    "zh-Hant": (("請抽取 {keys}，以 JSON 輸出，沒有則填 null。", "以 JSON 物件回覆，欄位 {keys}。"), ("請抽取所有 {keys}，以 JSON 陣列輸出。", "以 JSON 輸出，{keys} 皆為陣列，沒有則為 []。")),
-    "ja": (("{keys} を抽出し、JSON で出力してください。なければ null。", "{keys} をキーとする JSON で答えてください。"), ("{keys} をすべて抽出し、JSON の配列で出力してください。", "JSON で出力。{keys} は配列、なければ []。")),
-}  # fmt: skip
-LIST_ASK = {
-    "en": ("List all of: {keys}. JSON list of text and type.",),
-    "zh-Hant": ("列出所有 {keys}，以含 text 與 type 的 JSON 陣列輸出。",),
-    "ja": ("{keys} をすべて挙げ、text と type の JSON 配列で出力してください。",),
-}
-REPEAT = {"en": "Repeat exactly:", "zh-Hant": "請照樣重複：", "ja": "そのまま繰り返してください："}
+# text, reading, cloze, lookup, shaping, turns, echo, extract, match, frame, compose, politer
+EARLY = (0.02, 0.14, 0.06, 0.16, 0.08, 0.02, 0.48, 0.04, 0.0, 0.0, 0.0, 0.0)
+SHARES = (0.02, 0.37, 0.10, 0.04, 0.02, 0.04, 0.02, 0.08, 0.18, 0.07, 0.04, 0.02)
 _NUMBER = {
     "en": re.compile(r"(?:NT\$|\$|US\$)?\d[\d,.]*\d?(?:\s?(?:percent|%|years?|days?|months?|hours?|dollars))?|\b(?:two|three|five|six|seven|ten|fifteen|thirty|sixty|ninety)\s(?:years?|days?|months?)\b"),
     "zh-Hant": re.compile(r"(?:新臺幣)?[一二三四五六七八九十百千萬億零\d]+(?:年|月|日|人|元|倍|分之[一二三四五六七八九十]+|個月|公尺|次|歲|小時|%|％)"),
@@ -161,8 +94,8 @@ class Tasks:
         """
         lang = rng.choices(LANGUAGES, (0.36, 0.32, 0.32))[0]
         task = rng.choices(
-            (self.text, self.reading, self.cloze, self.lookup, self.shaping, self.turns, self.echo, self.extract),
-            (0.02, 0.14, 0.06, 0.16, 0.08, 0.02, 0.48, 0.04) if early else (0.02, 0.54, 0.14, 0.06, 0.04, 0.05, 0.02, 0.13),
+            (self.text, self.reading, self.cloze, self.lookup, self.shaping, self.turns, self.echo, self.extract, self.match, self.frame, self.compose, self.politer),
+            EARLY if early else SHARES,
         )[0]
         return task(lang, rng)
 
@@ -286,6 +219,38 @@ class Tasks:
         system = rng.choice((*SENTENCE[lang], PLAIN[lang], PLAIN[lang], None))
         return chat(system, render(fact.question, self.context(fact, lang, rng)), fact.sentence.strip())
 
+    def match(self, lang: str, rng: random.Random) -> list[Piece]:
+        """Sentences of words that mean nothing together; the one that shares most with the question is quoted. Matching is learned
+        from this long before it shows in real questions.
+        """
+        joint, end = (" ", ".") if lang == "en" else ("", "。")
+        pool = rng.sample(self.words[lang], 60)
+        common = rng.sample(pool, 12)  # words that stand in several sentences
+        sentences = []
+        for _ in range(rng.choice((2, 3, 4, 5, 6, 8))):
+            words = [rng.choice(common) if rng.random() < 0.35 else rng.choice(self.words[lang]) for _ in range(rng.randrange(3, 9))]
+            sentences.append(words)
+        gold = rng.randrange(len(sentences))
+        own = [w for w in sentences[gold] if not any(w in s for i, s in enumerate(sentences) if i != gold)]
+        shared = [w for w in sentences[gold] if w not in own]
+        if not own:
+            return self.match(lang, rng)
+        asked = rng.sample(own, rng.randrange(1, len(own) + 1)) + [w for w in shared if rng.random() < 0.5]
+        asked += [rng.choice(common if rng.random() < 0.4 else self.words[lang]) for _ in range(rng.choice((0, 0, 1, 2)))]
+        if rng.random() < 0.6:
+            rng.shuffle(asked)
+        if lang == "en":
+            texts = [w.capitalize() if rng.random() < 0.8 else w for w in (joint.join(s) + end for s in sentences)]
+            question = " ".join(asked) + "?"
+        else:
+            texts = [joint.join(s) + end for s in sentences]
+            question = "".join(asked) + "？"
+        answer = texts[gold]
+        texts[gold] = OPEN + answer + CLOSE
+        cut = rng.randrange(1, len(texts)) if rng.random() < 0.4 else len(texts)
+        shown = [Shown(label(rng.choice(self.words[lang]), ""), joint.join(part)) for part in (texts[:cut], texts[cut:]) if part]
+        return chat(rng.choice((*SENTENCE[lang], PLAIN[lang], None)), render(question, shown), answer, prompt=0.0)
+
     def context(self, fact: Fact, lang: str, rng: random.Random) -> list[Shown]:
         """The paragraph, or a part of it around the gold sentence, and other passages in random order."""
         joint = " " if lang == "en" else ""
@@ -299,7 +264,8 @@ class Tasks:
         head, tail = list(before[len(before) - min(back, len(before)) :]), list(after[: most - back])
         while sum(map(len, (*head, fact.sentence, *tail))) > limit and (head or tail):
             (head.pop(0) if head and (not tail or rng.random() < 0.5) else tail.pop())
-        shown = [Shown(label(fact.title, fact.heading), joint.join(s.strip() for s in (*head, fact.sentence, *tail)))]
+        gold = OPEN + fact.sentence.strip() + CLOSE
+        shown = [Shown(label(fact.title, fact.heading), joint.join(s.strip() for s in (*head, gold, *tail)))]
         for _ in range(rng.choice((0, 0, 1, 2))):
             other = self.fact(lang, rng) if rng.random() < 0.7 else self.gap(lang, rng)
             shown.append(Shown(label(other.title, other.heading), other.sentence))
@@ -387,6 +353,50 @@ class Tasks:
             ask = rng.choice(EXTRACT_ASK[lang][as_list]).format(keys=", ".join(values))
             target = json.dumps(values, ensure_ascii=False)
         return chat(ask, sentence, target) if rng.random() < 0.6 else chat(None, f"{ask}\n\n{sentence}", target)
+
+
+    def frame(self, lang: str, rng: random.Random) -> list[Piece]:
+        """Spans of a sentence under the names that their kinds have in earlier turns, nested below a kind: which names there are is
+        seen, not told.
+        """
+        names = {kind: rng.choice(self.words[lang]) if rng.random() < 0.5 else rng.choice(EXTRACT[kind][0]) for kind in EXTRACT}
+        top, inner = rng.choice((("kind", "parts"), ("type", "slots"), ("class", "fields"), ("label", "values")))
+        ask, nested = rng.choice(FRAME_ASK[lang]), rng.random() < 0.7
+        pieces: list[Piece] = []
+        for _ in range(rng.choice((1, 2, 3))):
+            fact = self.fact(lang, rng) if rng.random() < 0.6 else self.gap(lang, rng)
+            sentence = fact.sentence.strip()
+            found = sorted((m.start(), names[k], m.group()) for k in EXTRACT for m in [EXTRACT[k][1].search(sentence)] if m)
+            values = {name: text for _, name, text in found[:4]}
+            target = {top: fact.title, inner: values} if nested else {top: fact.title} | values
+            pieces += chat(None, f"{ask}\n\n{fact.title}: {sentence}", json.dumps(target, ensure_ascii=False), prompt=0.05)
+        return pieces
+
+    def compose(self, lang: str, rng: random.Random) -> list[Piece]:
+        """Facts to the sentence they were taken from: everything that is given has to be said."""
+        while True:
+            fact = self.fact(lang, rng)
+            sentence = fact.sentence.strip()
+            spans = [m for m in re.finditer(r"[A-Z][\w'-]+(?: [A-Z][\w'-]+)*|\d[\d,.]*\d|[a-z]{5,}(?: [a-z]{5,})?" if lang == "en" else r"[\u4e00-\u9fff]{2,6}|[\u30a1-\u30fc]{3,}|\d+", sentence) if len(m.group()) > 1]
+            if len(spans) >= 2 and len(sentence) < (220 if lang == "en" else 90):
+                break
+        picked = sorted(rng.sample(spans, min(len(spans), rng.randrange(2, 7))), key=lambda m: m.start())
+        if rng.random() < 0.5:
+            rng.shuffle(picked)
+        form = rng.choice(("{k}[{v}]", "{k}: {v}", "{k}={v}"))
+        facts = ", ".join(form.format(k=rng.choice(self.words[lang]), v=m.group()) for m in picked)
+        return chat(None, rng.choice(COMPOSE_ASK[lang]).format(f=facts), sentence, prompt=0.05)
+
+    def politer(self, lang: str, rng: random.Random) -> list[Piece]:
+        """Japanese: the same sentence in the other style, where a rule can tell."""
+        for _ in range(50):
+            sentence = self.fact("ja", rng).sentence.strip()
+            for plain, polite in POLITE:
+                if sentence.endswith(plain) and len(sentence) < 90:
+                    other = sentence[: -len(plain)] + polite
+                    up = rng.random() < 0.6
+                    return chat(None, f"{rng.choice(POLITE_ASK[not up])}\n\n{sentence if up else other}", other if up else sentence, prompt=0.05)
+        return self.echo(lang, rng)
 
 
 class Form:

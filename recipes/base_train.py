@@ -13,12 +13,13 @@ import json
 import os
 import random
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F  # noqa: N812
 from base_init import prime
-from base_tasks import PLAIN, Tasks, chat
+from base_tasks import CLOSE, OPEN, PLAIN, Tasks, chat
 from corpus import LANGUAGES
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
@@ -63,13 +64,38 @@ def train_tokenizer(tasks: Tasks, size: int, out: Path) -> PreTrainedTokenizerFa
     return fast
 
 
-def batch(tasks: Tasks, tokenizer: PreTrainedTokenizerFast, step: int, rows: int, width: int, early: bool) -> tuple[torch.Tensor, torch.Tensor]:
-    """(rows, width) token ids and weights of predicting each of them; samples are packed, none is cut at its start."""
+@dataclass
+class Batch:
+    """(rows, width) token ids, weights of predicting each of them and the sample each belongs to; ``asked``: for answers that are
+    looked for, (row, position of the last prompt token, first and last token of the sentence to find).
+    """
+
+    ids: torch.Tensor
+    weights: torch.Tensor
+    owner: torch.Tensor
+    asked: list[tuple[int, int, int, int]]
+
+
+def located(tokenizer: PreTrainedTokenizerFast, text: str) -> tuple[list[int], tuple[int, int] | None]:
+    """Token ids of ``text`` without its marks, and the first and last token between them."""
+    low = text.find(OPEN)
+    if low < 0:
+        return tokenizer(text, add_special_tokens=False)["input_ids"], None
+    text = text.replace(OPEN, "")
+    high = text.find(CLOSE)
+    encoded = tokenizer(text.replace(CLOSE, ""), add_special_tokens=False, return_offsets_mapping=True)
+    inside = [i for i, (a, b) in enumerate(encoded["offset_mapping"]) if b > low and a < high]
+    return encoded["input_ids"], (inside[0], inside[-1])
+
+
+def batch(tasks: Tasks, tokenizer: PreTrainedTokenizerFast, step: int, rows: int, width: int, early: bool) -> Batch:
+    """Samples are packed, none is cut at its start."""
     rng = random.Random(step)
     noise = torch.Generator().manual_seed(step)
     ids = torch.zeros(rows, width, dtype=torch.long)
     weights = torch.zeros(rows, width)
     owner = torch.full((rows, width), -1)
+    asked = []
     for row in range(rows):
         filled = misses = 0
         if early and rng.random() < 0.7:
@@ -78,12 +104,19 @@ def batch(tasks: Tasks, tokenizer: PreTrainedTokenizerFast, step: int, rows: int
             continue
         while filled < width - 12 and misses < 10:
             pieces = tasks.sample(rng, early)
-            encoded = tokenizer([text for text, _ in pieces], add_special_tokens=False)["input_ids"]
+            found = [located(tokenizer, text) for text, _ in pieces]
+            encoded = [tokens for tokens, _ in found]
             if sum(len(e) for e in encoded) > width - filled:
                 misses += 1  # does not fit: try another, so that little of the row stays empty
                 continue
             owner[row, filled : filled + sum(map(len, encoded))] = filled
-            for tokens, (_, weight) in zip(encoded, pieces, strict=True):
+            place = None
+            for (tokens, inside), (_, weight) in zip(found, pieces, strict=True):
+                if inside:
+                    place = (filled + inside[0], filled + inside[1])
+                elif place and weight == 1.0:
+                    asked.append((row, filled - 1, *place))
+                    place = None
                 ids[row, filled : filled + len(tokens)] = torch.tensor(tokens)
                 if 0 < weight < 1:  # a quarter of the positions at four times the weight: the same in the mean, less work
                     weights[row, filled : filled + len(tokens)] = (torch.rand(len(tokens), generator=noise) < 0.25) * weight * 4
@@ -92,7 +125,7 @@ def batch(tasks: Tasks, tokenizer: PreTrainedTokenizerFast, step: int, rows: int
                     if weight == 1.0:  # where to begin is what has to be learned; the rest is copying
                         weights[row, filled : filled + 3] = 4.0
                 filled += len(tokens)
-    return ids, weights, owner
+    return Batch(ids, weights, owner, asked)
 
 
 def copies(rng: random.Random, ids: torch.Tensor, weights: torch.Tensor) -> None:
@@ -173,9 +206,10 @@ class Turn(torch.autograd.Function):
         return torch.cat([torch.addcmul(a * cos, b, sin), torch.addcmul(b * cos, a, sin, value=-1)], dim=-1), None, None
 
 
-def hidden_of(model: LlamaForCausalLM, ids: torch.Tensor, owner: torch.Tensor | None = None) -> torch.Tensor:
+def hidden_of(model: LlamaForCausalLM, ids: torch.Tensor, owner: torch.Tensor | None = None, seen: dict[int, torch.Tensor] | None = None) -> torch.Tensor:
     """Last hidden states, (batch, n, width): what ``model.model`` computes, in bfloat16 throughout and with fused
-    matrices; twice as fast on a CPU. ``owner`` (batch, n) numbers the samples of a packed row. ``tests/unit/models/test_recipes.py`` compares both.
+    matrices; twice as fast on a CPU. ``owner`` (batch, n) numbers the samples of a packed row. The attention weights of the layers
+    that are keys of ``seen`` are put there. ``tests/unit/models/test_recipes.py`` compares both.
     """
     config, core = model.config, model.model
     heads, size = config.num_attention_heads, config.hidden_size // config.num_attention_heads
@@ -186,13 +220,16 @@ def hidden_of(model: LlamaForCausalLM, ids: torch.Tensor, owner: torch.Tensor | 
     hide = torch.full((n, n), -1e4, dtype=x.dtype).triu(1)
     if owner is not None:  # samples of one row do not see each other
         hide = (hide + (owner[:, :, None] != owner[:, None, :]) * -1e4)[:, None].to(x.dtype)
-    for layer in core.layers:
+    for index, layer in enumerate(core.layers):
         at, mlp = layer.self_attn, layer.mlp
         w = torch.cat([at.q_proj.weight * size**-0.5, at.k_proj.weight, at.v_proj.weight]) * layer.input_layernorm.weight
         qk, v = F.linear(Rms.apply(x, config.rms_norm_eps), w).split([2 * heads * size, heads * size], dim=-1)
         qk = Turn.apply(qk.view(b, n, 2 * heads, size).transpose(1, 2), cos, sin)
         q, k = qk.split(heads, dim=1)
-        mixed = ((q @ k.transpose(-1, -2)) + hide).softmax(-1) @ v.reshape(b, n, heads, size).transpose(1, 2)
+        weight = ((q @ k.transpose(-1, -2)) + hide).softmax(-1)
+        if seen is not None and index in seen:
+            seen[index] = weight
+        mixed = weight @ v.reshape(b, n, heads, size).transpose(1, 2)
         x = x + F.linear(mixed.transpose(1, 2).reshape(b, n, -1), at.o_proj.weight)
         w = torch.cat([mlp.gate_proj.weight, mlp.up_proj.weight]) * layer.post_attention_layernorm.weight
         gate, up = F.linear(Rms.apply(x, config.rms_norm_eps), w).chunk(2, dim=-1)
@@ -200,13 +237,68 @@ def hidden_of(model: LlamaForCausalLM, ids: torch.Tensor, owner: torch.Tensor | 
     return Rms.apply(x, config.rms_norm_eps) * core.norm.weight
 
 
-def loss_of(model: LlamaForCausalLM, ids: torch.Tensor, weights: torch.Tensor, owner: torch.Tensor | None = None) -> torch.Tensor:
-    """Weighted next-token loss; logits only where the weight is not zero."""
-    hidden = hidden_of(model, ids, owner)[:, :-1]
-    targets, w = ids[:, 1:], weights[:, 1:]
+# Guided heads (layer, heads); without guidance nothing of this had appeared after 8 M tokens. A token looks at the beginning of its
+# sentence (so it knows which one that is); a token that has stood before, as those of a question have, looks there; and where an
+# answer starts, the sentence that holds it is looked at.
+SENTENCE_HEADS, SAME_HEADS, ANSWER_HEADS = ((2, (3,)),), ((3, (2, 3)),), ((4, (0,)), (5, (0, 1)))
+RARE = 4  # a token that stood more often before says little
+
+
+def loss_of(model: LlamaForCausalLM, made: Batch, starts: Starts | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+    """Weighted next-token loss, logits only where the weight is not zero; and the loss of the guided heads (0 without ``starts``)."""
+    seen = {layer: torch.empty(0) for layer, _ in (*SENTENCE_HEADS, *SAME_HEADS, *ANSWER_HEADS)} if starts else None
+    hidden = hidden_of(model, made.ids, made.owner, seen)[:, :-1]
+    targets, w = made.ids[:, 1:], made.weights[:, 1:]
     used = w > 0
     scaled = w[used] / w[used].sum()
-    return LinearCrossEntropy.apply(hidden[used], model.lm_head.weight, targets[used], scaled)
+    loss = LinearCrossEntropy.apply(hidden[used], model.lm_head.weight, targets[used], scaled)
+    return loss, guidance(seen, made, starts) if seen and starts else torch.tensor(0.0)
+
+
+class Starts:
+    """Where the sentence begins that a token stands in."""
+
+    def __init__(self, tokenizer: PreTrainedTokenizerFast) -> None:
+        texts = [tokenizer.decode([i]) for i in range(len(tokenizer))]
+        self.ends = torch.tensor([t.rstrip(" ")[-1:] in {"。", "！", "？", "\n"} or t in SPECIAL for t in texts])
+        self.stops = torch.tensor([t.rstrip(" ")[-1:] in {".", "!", "?"} for t in texts])
+        self.spaced = torch.tensor([t[:1] in {" ", "\n"} for t in texts])
+
+    def __call__(self, ids: torch.Tensor) -> torch.Tensor:
+        """(rows, width) positions."""
+        begins = torch.ones_like(ids, dtype=torch.bool)
+        begins[:, 1:] = self.ends[ids[:, :-1]] | (self.stops[ids[:, :-1]] & self.spaced[ids[:, 1:]])
+        return torch.where(begins, torch.arange(ids.shape[1]), 0).cummax(1).values
+
+
+def guidance(seen: dict[int, torch.Tensor], made: Batch, starts: Starts) -> torch.Tensor:
+    """Sum over the kinds of guided heads of the mean of -log of the attention that falls where it should."""
+    ids, owner = made.ids, made.owner
+    at = starts(ids)
+    n = ids.shape[1]
+    total = torch.tensor(0.0)
+    for layer, heads in SENTENCE_HEADS:
+        own = seen[layer][:, list(heads)]
+        share = own.gather(3, at[:, None, :, None].expand(-1, own.shape[1], -1, -1))
+        total = total + short_of_one(share[(owner >= 0)[:, None, :, None].expand_as(share)])
+    before = (ids[:, :, None] == ids[:, None, :]) & (owner[:, :, None] == owner[:, None, :]) & torch.ones(n, n, dtype=torch.bool).tril(-1)
+    count = before.sum(-1)
+    again = (count > 0) & (count <= RARE) & (owner >= 0)
+    for layer, heads in SAME_HEADS:
+        share = (seen[layer][:, list(heads)] * before[:, None]).sum(-1)
+        total = total + short_of_one(share[again[:, None].expand_as(share)])
+    if made.asked:
+        rows, last, first, final = torch.tensor(made.asked).T
+        place = torch.arange(n)
+        wanted = ((place >= first[:, None]) & (place <= final[:, None]))[:, None]
+        for layer, heads in ANSWER_HEADS:
+            look = seen[layer][:, list(heads)].transpose(1, 2)[rows, last]  # (asked, heads, width)
+            total = total + short_of_one((look * wanted).sum(-1))
+    return total
+
+
+def short_of_one(share: torch.Tensor) -> torch.Tensor:
+    return -share.float().clamp_min(1e-4).log().mean()
 
 
 @torch.no_grad()
@@ -266,6 +358,7 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=256)
     parser.add_argument("--start", type=Path, default=None, help="a trained model of the same width to go on from")
     parser.add_argument("--rate", type=float, default=0.0012)
+    parser.add_argument("--guide", type=float, default=0.2, help="weight of the loss of the guided heads; 0 leaves them alone")
     parser.add_argument("--half", action="store_true", help="bfloat16 weights; slow without AVX-512 or AMX")
     args = parser.parse_args()
     torch.set_num_threads(int(os.environ.get("THREADS", "1")))
@@ -290,6 +383,7 @@ def main() -> None:
         prime(model)
     if args.half:
         model.bfloat16()
+    starts = Starts(tokenizer) if args.guide else None
     print(f"{sum(p.numel() for p in model.parameters()):,} parameters", flush=True)
     named = list(model.named_parameters())
     model.train()
@@ -322,9 +416,9 @@ def main() -> None:
                 g["lr"] = r * max(scale, 0.005)
         early = done < args.early
         width = args.width * 2 if state["step"] % 4 == 3 and not early else args.width  # attention is dear on a CPU
-        ids, weights, owner = batch(tasks, tokenizer, state["step"], args.tokens // width, width, early)
-        loss = loss_of(model, ids, weights, owner)
-        loss.backward()
+        made = batch(tasks, tokenizer, state["step"], args.tokens // width, width, early)
+        loss, guided = loss_of(model, made, starts)
+        (loss + args.guide * guided).backward()
         with torch.no_grad():
             norm = torch.sqrt(sum(p.grad.float().pow(2).sum() for _, p in named))
             clip = min(1.0, 1.0 / (float(norm) + 1e-6))
@@ -336,14 +430,14 @@ def main() -> None:
         with torch.no_grad():
             for (_, p), m in zip(named, masters, strict=True):
                 p.copy_(m)
-        losses.append(float(loss.detach()))
+        losses.append((float(loss.detach()), float(guided.detach())))
         now = time.time()
         state["seconds"] += now - last
         last = now
         state["step"] += 1
-        state["tokens"] += int((ids > 0).sum())
+        state["tokens"] += int((made.ids > 0).sum())
         if state["step"] % 50 == 0:
-            entry = {"step": state["step"], "minutes": round(state["seconds"] / 60, 1), "tokens": state["tokens"], "loss": round(sum(losses) / len(losses), 4)}
+            entry = {"step": state["step"], "minutes": round(state["seconds"] / 60, 1), "tokens": state["tokens"], "loss": round(sum(a for a, _ in losses) / len(losses), 4), "guided": round(sum(b for _, b in losses) / len(losses), 3)}
             losses = []
             if state["step"] % 200 == 0:
                 model.eval()

@@ -32,7 +32,7 @@ from groundtune.models.reader_units import IDS, MATCHES, Encoded, cut, matches
 
 WINDOW, QUESTION = 416, 60
 SHARES = {"en": 0.52, "ja": 0.28, "zh-Hant": 0.2}  # of the training questions
-MADE = {"en": (30_000, 0.03), "ja": (40_000, 0.1), "zh-Hant": (90_000, 0.35)}  # made questions, their share per draw
+MADE = {"en": (30_000, 0.03), "ja": (40_000, 0.1), "zh-Hant": (150_000, 0.55)}  # made questions, their share per draw
 NEGATIVE = 0.2
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from groundtune import messages
 from groundtune.cli.wide import width
-from groundtune.errors import ConfigError
+from groundtune.errors import ConfigError, UserError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -133,6 +133,15 @@ def _value(args: Sequence[str], names: Sequence[str]) -> str:
             if arg.startswith(f"{name}="):
                 return arg.partition("=")[2]
     return ""
+
+
+def free(path: Path, force: bool, source: Path | None = None) -> Path:
+    """``path``, which must not be the source and must not exist unless forced. Raises ``UserError``."""
+    if source is not None and path.exists() and source.exists() and path.samefile(source):
+        raise UserError("cli.examples.same_file", path=path)
+    if path.exists() and not force:
+        raise UserError("cli.examples.exists", path=path)
+    return path
 
 
 def find_start(folder: Path | None) -> Path | None:

@@ -7,10 +7,10 @@ from typing import Any
 
 import click
 
-from groundtune.cli.context import State, columns, find_start
+from groundtune.cli.context import State, columns, find_start, free
 from groundtune.cli.groups import group
 from groundtune.cli.options import Number, argument, option
-from groundtune.errors import DataError, GroundtuneError, MissingExtra, TrainingError, UserError
+from groundtune.errors import DataError, GroundtuneError, MissingExtra, TrainingError
 from groundtune.messages import say
 from groundtune.tuning.convert import Columns
 from groundtune.tuning.data import load_examples
@@ -46,7 +46,7 @@ def import_(
     document_column: str, encoding: str, last_turn: bool, near: bool,
 ) -> None:  # fmt: skip
     """Any common form to the project's examples file."""
-    target = _free(Path(out) if out else _examples_path(state), force, Path(file))
+    target = free(Path(out) if out else _examples_path(state), force, Path(file))
     wanted = Columns(input_column, target_column, system_column, document_column)
     found = import_file(file, wanted, every_turn=not last_turn, encoding=encoding, near=NEAR if near else None)
     write_examples(target, found.examples)
@@ -95,7 +95,7 @@ def scan(state: State, file: str | None, redact: bool, out: str | None, force: b
     if len(hits) > _SHOWN:
         lines.append(f"    {say('cli.lint.more', count=len(hits) - _SHOWN)}")
     if redact:
-        target = _free(Path(out) if out else source.with_name(f"{_stem(source)}.redacted.jsonl"), force, source)
+        target = free(Path(out) if out else source.with_name(f"{_stem(source)}.redacted.jsonl"), force, source)
         redactor = Redactor()
         write_examples(target, [redactor.example(example) for example in examples])
         table["out"] = target
@@ -121,7 +121,7 @@ def split(state: State, file: str | None, held_out: float, seed: int, out: str |
     leaking = {pair.second for pair in near_across(_asked(parts.train), _asked(parts.held_out))}
     train = tuple(example for index, example in enumerate(parts.train) if index not in leaking)
     folder = Path(out) if out else source.parent
-    paths = [_free(folder / f"{_stem(source)}.{name}.jsonl", force, source) for name in ("train", "held-out")]
+    paths = [free(folder / f"{_stem(source)}.{name}.jsonl", force, source) for name in ("train", "held-out")]
     for path, part in zip(paths, (train, parts.held_out), strict=True):
         write_examples(path, part)
     table = {"train": paths[0], "held_out": paths[1], "train_examples": len(train), "held_out_examples": len(parts.held_out),
@@ -166,15 +166,6 @@ def _examples_path(state: State) -> Path:
         return Path("examples.jsonl")
     config = state.project().config
     return config.path(config.project.examples)
-
-
-def _free(path: Path, force: bool, source: Path) -> Path:
-    """``path``, which must not be the source and must not exist unless forced."""
-    if path.exists() and source.exists() and path.samefile(source):
-        raise UserError("cli.examples.same_file", path=path)
-    if path.exists() and not force:
-        raise UserError("cli.examples.exists", path=path)
-    return path
 
 
 def _stem(path: Path) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from groundtune.cli.context import State
+from groundtune.cli.context import State, free
 from groundtune.cli.groups import group
 from groundtune.cli.options import OneOf, argument, option
 from groundtune.errors import DataError, UserError
@@ -47,7 +47,7 @@ def export_(
     rows = [Answered(question) for question in questions]
     if approach:
         rows = _answered(project, questions, approach, _run(project, report_path))
-    target = _free(Path(out or _DEFAULT[format]), force)
+    target = free(Path(out or _DEFAULT[format]), force)
     made = export(
         rows,
         format,
@@ -58,7 +58,7 @@ def export_(
     write_whole(target, made.text)
     paths = [target]
     if made.definition:
-        paths.append(_free(target.with_name(f"{target.stem}.eval.json"), force))
+        paths.append(free(target.with_name(f"{target.stem}.eval.json"), force))
         write_whole(paths[1], made.definition)
     answers = sum(row.output is not None for row in rows)
     table = {"out": paths, "format": format, "questions": len(rows), "answers": answers}
@@ -79,7 +79,7 @@ def import_(state: State, file: str, out: str | None, force: bool) -> None:
     texts = {document.id: document.text for document in project.documents()} if project else {}
     found = read_questions(file, texts)
     default = _questions_path(project) if project else Path("questions.jsonl")
-    target = _free(Path(out) if out else default, force)
+    target = free(Path(out) if out else default, force)
     write_whole(target, as_lines(as_row(question) for question in found.questions))
     reasons = Counter(dropped.reason for dropped in found.dropped)
     table = {"out": target, "format": found.format, "questions": len(found.questions), "evidence": found.evidence,
@@ -151,9 +151,3 @@ def _shower(project: Project) -> Callable[[str], tuple[str, ...]]:
 
     setting = make_setting(project.config, project.kb)
     return lambda text: tuple(hit.chunk.text for hit in retrieve(setting, text).context)
-
-
-def _free(path: Path, force: bool) -> Path:
-    if path.exists() and not force:
-        raise UserError("cli.examples.exists", path=path)
-    return path

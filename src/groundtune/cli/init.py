@@ -33,8 +33,9 @@ def command(state: State, folder: str, name: str | None) -> None:
             continue
         write_whole(path, text)
         made.append(relative)
-    lines = [say("cli.init.made", folder=root), *(f"  {name}" for name in ["documents/", *made])]
+    shown = root if root.name else root.resolve()  # "." at the end of a sentence is no name
+    lines = [say("cli.init.made", folder=shown), *(f"  {name}" for name in ["documents/", *made])]
     if kept:
         lines.append(say("cli.init.kept", names=", ".join(kept)))
     state.emit({"folder": root, "created": ["documents/", *made], "kept": kept}, "\n".join(lines))
-    state.talk(say("cli.init.next", folder=root))
+    state.talk(say("cli.init.next", folder=shown))

@@ -2,49 +2,18 @@
 
 from __future__ import annotations
 
-import importlib
-import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from groundtune.errors import MissingExtra, ModelRefused
+from groundtune.models.grammar import NEAR, Matcher
 
 Tensor = Any  # torch.Tensor; torch is imported inside functions only
-_WHITE_SPACE = r"[ \n]{0,8}"  # enough for indented JSON, finite so that a weak model cannot fill its budget with it
-
-
-class Grammar:
-    """JSON Schemas as masks over a tokenizer's vocabulary (llguidance). Made once per model: it takes about a second."""
-
-    def __init__(self, tokenizer: Any, vocabulary: int, stop: Sequence[int]) -> None:  # noqa: ANN401
-        try:
-            self._library = importlib.import_module("llguidance")
-            wrapper = importlib.import_module("llguidance.hf")
-        except ModuleNotFoundError as error:
-            raise MissingExtra(
-                "core.missing_extra", what="JSON Schema (hf:, builtin:)", package="llguidance", extra="tune"
-            ) from error
-        whole = tokenizer.full() if hasattr(tokenizer, "full") else tokenizer
-        self._tokenizer = wrapper.from_tokenizer(whole, n_vocab=vocabulary, eos_token=list(stop))
-
-    def matcher(self, schema: Mapping[str, Any]) -> Any:  # noqa: ANN401 - llguidance.LLMatcher
-        """A fresh matcher. Raises ``ModelRefused`` for a schema that cannot be enforced."""
-        matcher = self._library.LLMatcher
-        # a grammar cannot say "exactly one of": alternatives that exclude each other are as strict under "any of"
-        overrides = {"whitespace_flexible": True, "whitespace_pattern": _WHITE_SPACE, "coerce_one_of": True}
-        try:
-            grammar = matcher.grammar_from_json_schema(json.dumps(schema), overrides=overrides)
-            made = matcher(self._tokenizer, grammar)
-        except ValueError as error:
-            raise ModelRefused("models.hf_schema", reason=str(error).splitlines()[0]) from error
-        if made.is_error():
-            raise ModelRefused("models.hf_schema", reason=made.get_error().splitlines()[0])
-        return made
 
 
 class Chooser:
     """Chooses and collects the tokens of several rows. ``outputs[row]`` are the tokens before the stop token;
-    ``finished[row]`` is True when the row ended with one. ``heard`` is told the tokens of the first row after each step.
+    ``finished[row]`` is True when the row ended with one. Within a schema an answer is closed rather than cut at its limit;
+    it then does not count as finished. ``heard`` is told the tokens of the first row after each step.
     """
 
     def __init__(
@@ -54,12 +23,14 @@ class Chooser:
         stop: frozenset[int],
         temperature: float = 0.0,
         seed: int = 0,
-        matchers: Sequence[Any] = (),
+        matchers: Sequence[Matcher] = (),
         heard: Callable[[list[int]], None] | None = None,
     ) -> None:
         self.steps, self.stop, self.temperature, self.matchers = list(steps), stop, temperature, list(matchers)
         self.outputs: list[list[int]] = [[] for _ in steps]
         self.finished = [False for _ in steps]
+        self._ended = [False for _ in steps]
+        self._hurried = [False for _ in steps]
         self._heard = heard
         self._filler = min(stop) if stop else 0
         self._generators = [self._generator(seed) for _ in steps] if temperature > 0 else []
@@ -75,7 +46,7 @@ class Chooser:
         return all(self._over(row) for row in range(len(self.steps)))
 
     def _over(self, row: int) -> bool:
-        return self.finished[row] or len(self.outputs[row]) >= self.steps[row]
+        return self._ended[row] or len(self.outputs[row]) >= self.steps[row]
 
     def __call__(self, logits: Tensor) -> list[int]:
         """Next token of each row from logits (rows, vocabulary); an empty list when all rows are done."""
@@ -87,7 +58,7 @@ class Chooser:
             if self._over(row):
                 chosen[row] = self._filler
             elif token in self.stop:
-                self.finished[row] = True
+                self._end(row)
             else:
                 self.outputs[row].append(token)
                 self._consume(row, token)
@@ -97,28 +68,35 @@ class Chooser:
 
     def _consume(self, row: int, token: int) -> None:
         if self.matchers:
-            self.matchers[row].consume_token(token)
-            # a complete value ends the answer even if the model would not say so itself
-            self.finished[row] = bool(self.matchers[row].is_stopped())
+            self.matchers[row].consume(token)
+            if self.matchers[row].stopped:  # a complete value ends the answer even if the model would not say so itself
+                self._end(row)
+
+    def _end(self, row: int) -> None:
+        self._ended[row] = True
+        self.finished[row] = not self._hurried[row]
 
     def _pick(self, logits: Tensor, row: int) -> int:
         import torch
 
         logits = logits.float().cpu()
-        if self.matchers:
-            logits = logits.masked_fill(~_allowed(self.matchers[row], len(logits)), float("-inf"))
+        if not self.matchers:
+            return self._drawn(logits, row)
+        matcher = self.matchers[row]
+        token = self._drawn(logits.masked_fill(~torch.from_numpy(matcher.allowed(len(logits))), float("-inf")), row)
+        left = self.steps[row] - len(self.outputs[row]) - 1
+        if left >= NEAR or token in self.stop or matcher.ends_within(token, left):
+            return token
+        nearest = matcher.closing()
+        if not matcher.ends_within(nearest, left):
+            return token  # the limit is too small for the schema: what the model says is worth more than a rush
+        self._hurried[row] = True
+        return nearest
+
+    def _drawn(self, logits: Tensor, row: int) -> int:
+        import torch
+
         if self.temperature <= 0:
             return int(logits.argmax())
         weights = torch.softmax(logits / self.temperature, -1)
         return int(torch.multinomial(weights, 1, generator=self._generators[row]))
-
-
-def _allowed(matcher: Any, size: int) -> Tensor:  # noqa: ANN401
-    """Boolean mask (size,) of the tokens that the grammar allows next."""
-    import numpy as np
-    import torch
-
-    bits = np.unpackbits(np.frombuffer(matcher.compute_bitmask(), dtype=np.uint8), bitorder="little")[:size]
-    mask = np.zeros(size, dtype=bool)
-    mask[: len(bits)] = bits
-    return torch.from_numpy(mask)

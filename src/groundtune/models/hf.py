@@ -11,8 +11,9 @@ from typing import Any
 
 from groundtune.errors import ModelError, ModelRefused, SpecError
 from groundtune.models import llama
-from groundtune.models.choose import Chooser, Grammar
+from groundtune.models.choose import Chooser
 from groundtune.models.embed import HuggingFaceEmbedder
+from groundtune.models.grammar import Grammar, Matcher
 from groundtune.models.http import clean
 from groundtune.models.hub import Loaded, load
 from groundtune.models.spoken import Growing
@@ -183,7 +184,7 @@ class HuggingFaceModel:
             raise ModelRefused("models.too_long", tokens=len(ids), model=self.name, limit=self.limit)
         return ids[-max(1, self.limit - min(max_tokens, self.limit // 4)) :]
 
-    def _matcher(self, schema: Mapping[str, Any]) -> Any:  # noqa: ANN401
+    def _matcher(self, schema: Mapping[str, Any]) -> Matcher:
         if self._grammar is None:
             self._grammar = Grammar(self.tokenizer, self.model.config.get_text_config().vocab_size, sorted(self.stop))
         return self._grammar.matcher(schema)

@@ -150,6 +150,40 @@ def test_schema_is_enforced_in_single_and_batch(model: hf.HuggingFaceModel) -> N
         model.generate(CHATS[0], schema={"type": "no such type"})
 
 
+@pytest.mark.parametrize("lean", [True, False])
+def test_near_the_limit_an_answer_within_a_schema_is_closed_not_cut(folder: Path, lean: bool) -> None:
+    pytest.importorskip("llguidance")
+    schema = {
+        "type": "object",
+        "properties": {
+            "intent": {"enum": ["SearchPlace", "BookTable"]},
+            "names": {"type": "array", "items": {"type": "string", "minLength": 40}},
+            "note": {"type": "string"},
+        },
+        "required": ["intent", "names", "note"],
+        "additionalProperties": False,
+    }
+    model = hf.open_model(str(folder))
+    if not lean:
+        model._lean = None
+    whole = model.generate(CHATS[0], max_tokens=300, schema=schema)
+    limits = range(20, 120, 4)
+    made = {limit: model.generate(CHATS[0], max_tokens=limit, schema=schema) for limit in limits}
+    need = next(limit for limit in limits if _valid(made[limit].text, schema))
+    assert all(_valid(made[limit].text, schema) for limit in limits if limit >= need)
+    closed = [g for limit, g in made.items() if limit >= need and g.text != whole.text]
+    assert closed
+    assert not any(g.finished for g in closed)  # closed because of the limit: reported as answers that met it
+    assert all(_valid(g.text, schema) for g in model.generate_many(CHATS, max_tokens=need + 2, schema=schema))
+
+
+def _valid(text: str, schema: dict[str, object]) -> bool:
+    try:
+        return Draft202012Validator(schema).is_valid(json.loads(text))
+    except json.JSONDecodeError:
+        return False
+
+
 def test_alternatives_that_exclude_each_other_are_enforced(model: hf.HuggingFaceModel) -> None:
     pytest.importorskip("llguidance")
     kinds = {"day": {"type": "integer", "maximum": 31}, "word": {"type": "string", "maxLength": 5}}

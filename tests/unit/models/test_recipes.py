@@ -63,6 +63,39 @@ def test_lean_forward_of_the_base_recipe_is_the_library_s():
     assert all(torch.allclose(a, p.grad, atol=1e-4) for a, p in zip(ours, model.parameters(), strict=True))
 
 
+def test_the_sentence_to_find_is_where_the_guided_heads_are_told_to_look():
+    import torch
+    from base_tasks import CLOSE, OPEN
+    from base_train import ANSWER_HEADS, SAME_HEADS, SENTENCE_HEADS, Batch, Starts, guidance, located
+    from transformers import PreTrainedTokenizerFast
+
+    from groundtune.models.builtin import FOLDER
+
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(FOLDER / "base")
+    text = "Rain fell, 3.5 mm of it. The shop opens at nine. 京都の店は休みます。"
+    ids, inside = located(tokenizer, text.replace("The shop opens at nine.", f"{OPEN}The shop opens at nine.{CLOSE}"))
+    assert ids == tokenizer(text, add_special_tokens=False)["input_ids"]
+    assert inside is not None
+    first, last = inside
+    assert tokenizer.decode(ids[first : last + 1]).strip() == "The shop opens at nine."
+    made = Batch(torch.tensor([ids]), torch.ones(1, len(ids)), torch.zeros(1, len(ids)), [(0, len(ids) - 1, first, last)])
+    starts = Starts(tokenizer)
+    at = starts(made.ids)[0]
+    assert sorted(set(at.tolist()))[1] == first  # the point of 3.5 ends no sentence
+    n = len(ids)
+    right = {layer: torch.zeros(1, 4, n, n) for layer, _ in (*SENTENCE_HEADS, *SAME_HEADS, *ANSWER_HEADS)}
+    for layer, heads in SENTENCE_HEADS:
+        right[layer][0, list(heads)] = torch.nn.functional.one_hot(at, n).float()
+    same = (made.ids[0][:, None] == made.ids[0][None]).tril(-1).float()
+    for layer, heads in SAME_HEADS:
+        right[layer][0, list(heads)] = same / same.sum(1, keepdim=True).clamp_min(1)
+    for layer, heads in ANSWER_HEADS:
+        right[layer][0, list(heads), :, first : last + 1] = 1 / (last + 1 - first)
+    assert guidance(right, made, starts) < 1e-5
+    even = {layer: torch.full_like(w, 1 / n) for layer, w in right.items()}
+    assert guidance(even, made, starts) > 3
+
+
 def test_made_questions_are_answered_by_their_text():
     import random
 
