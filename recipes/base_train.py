@@ -67,25 +67,28 @@ def train_tokenizer(tasks: Tasks, size: int, out: Path) -> PreTrainedTokenizerFa
 @dataclass
 class Batch:
     """(rows, width) token ids, weights of predicting each of them and the sample each belongs to; ``asked``: for answers that are
-    looked for, (row, position of the last prompt token, first and last token of the sentence to find).
+    looked for, (row, position of the last prompt token, first and last token of the sentence to find, first of the question).
     """
 
     ids: torch.Tensor
     weights: torch.Tensor
     owner: torch.Tensor
-    asked: list[tuple[int, int, int, int]]
+    asked: list[tuple[int, int, int, int, int]]
 
 
-def located(tokenizer: PreTrainedTokenizerFast, text: str) -> tuple[list[int], tuple[int, int] | None]:
-    """Token ids of ``text`` without its marks, and the first and last token between them."""
+def located(tokenizer: PreTrainedTokenizerFast, text: str) -> tuple[list[int], tuple[int, int, int] | None]:
+    """Token ids of ``text`` without its marks, the first and last token between them, and the first of the question behind."""
     low = text.find(OPEN)
     if low < 0:
         return tokenizer(text, add_special_tokens=False)["input_ids"], None
     text = text.replace(OPEN, "")
     high = text.find(CLOSE)
-    encoded = tokenizer(text.replace(CLOSE, ""), add_special_tokens=False, return_offsets_mapping=True)
-    inside = [i for i, (a, b) in enumerate(encoded["offset_mapping"]) if b > low and a < high]
-    return encoded["input_ids"], (inside[0], inside[-1])
+    text = text.replace(CLOSE, "")
+    encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+    places = encoded["offset_mapping"]
+    inside = [i for i, (a, b) in enumerate(places) if b > low and a < high]
+    question = text.rfind("\n\n") + 2
+    return encoded["input_ids"], (inside[0], inside[-1], next(i for i, (_, b) in enumerate(places) if b > question))
 
 
 def batch(tasks: Tasks, tokenizer: PreTrainedTokenizerFast, step: int, rows: int, width: int, early: bool) -> Batch:
@@ -113,7 +116,7 @@ def batch(tasks: Tasks, tokenizer: PreTrainedTokenizerFast, step: int, rows: int
             place = None
             for (tokens, inside), (_, weight) in zip(found, pieces, strict=True):
                 if inside:
-                    place = (filled + inside[0], filled + inside[1])
+                    place = tuple(filled + i for i in inside)
                 elif place and weight == 1.0:
                     asked.append((row, filled - 1, *place))
                     place = None
@@ -206,10 +209,10 @@ class Turn(torch.autograd.Function):
         return torch.cat([torch.addcmul(a * cos, b, sin), torch.addcmul(b * cos, a, sin, value=-1)], dim=-1), None, None
 
 
-def hidden_of(model: LlamaForCausalLM, ids: torch.Tensor, owner: torch.Tensor | None = None, seen: dict[int, torch.Tensor] | None = None) -> torch.Tensor:
+def hidden_of(model: LlamaForCausalLM, ids: torch.Tensor, owner: torch.Tensor | None = None, seen: dict[int, torch.Tensor] | None = None, entered: dict[int, torch.Tensor] | None = None) -> torch.Tensor:
     """Last hidden states, (batch, n, width): what ``model.model`` computes, in bfloat16 throughout and with fused
     matrices; twice as fast on a CPU. ``owner`` (batch, n) numbers the samples of a packed row. The attention weights of the layers
-    that are keys of ``seen`` are put there. ``tests/unit/models/test_recipes.py`` compares both.
+    that are keys of ``seen`` are put there, what enters those of ``entered`` (without its norm's gain) there. ``tests/unit/models/test_recipes.py`` compares both.
     """
     config, core = model.config, model.model
     heads, size = config.num_attention_heads, config.hidden_size // config.num_attention_heads
@@ -223,7 +226,10 @@ def hidden_of(model: LlamaForCausalLM, ids: torch.Tensor, owner: torch.Tensor | 
     for index, layer in enumerate(core.layers):
         at, mlp = layer.self_attn, layer.mlp
         w = torch.cat([at.q_proj.weight * size**-0.5, at.k_proj.weight, at.v_proj.weight]) * layer.input_layernorm.weight
-        qk, v = F.linear(Rms.apply(x, config.rms_norm_eps), w).split([2 * heads * size, heads * size], dim=-1)
+        y = Rms.apply(x, config.rms_norm_eps)
+        if entered is not None and index in entered:
+            entered[index] = y
+        qk, v = F.linear(y, w).split([2 * heads * size, heads * size], dim=-1)
         qk = Turn.apply(qk.view(b, n, 2 * heads, size).transpose(1, 2), cos, sin)
         q, k = qk.split(heads, dim=1)
         weight = ((q @ k.transpose(-1, -2)) + hide).softmax(-1)
@@ -240,13 +246,13 @@ def hidden_of(model: LlamaForCausalLM, ids: torch.Tensor, owner: torch.Tensor | 
 # Guided heads (layer, heads); without guidance nothing of this had appeared after 8 M tokens. A token looks at the beginning of its
 # sentence (so it knows which one that is); a token that has stood before, as those of a question have, looks there; and where an
 # answer starts, the sentence that holds it is looked at.
-SENTENCE_HEADS, SAME_HEADS, ANSWER_HEADS = ((2, (3,)),), ((3, (2, 3)),), ((4, (0,)), (5, (0, 1)))
+SENTENCE_HEADS, SAME_HEADS, QUESTION_HEADS, ANSWER_HEADS = ((2, (3,)),), ((3, (2, 3)),), ((4, (1,)),), ((5, (0, 1)),)
 RARE = 4  # a token that stood more often before says little
 
 
 def loss_of(model: LlamaForCausalLM, made: Batch, starts: Starts | None = None) -> tuple[torch.Tensor, torch.Tensor]:
     """Weighted next-token loss, logits only where the weight is not zero; and the loss of the guided heads (0 without ``starts``)."""
-    seen = {layer: torch.empty(0) for layer, _ in (*SENTENCE_HEADS, *SAME_HEADS, *ANSWER_HEADS)} if starts else None
+    seen = {layer: torch.empty(0) for layer, _ in (*SENTENCE_HEADS, *SAME_HEADS, *QUESTION_HEADS, *ANSWER_HEADS)} if starts else None
     hidden = hidden_of(model, made.ids, made.owner, seen)[:, :-1]
     targets, w = made.ids[:, 1:], made.weights[:, 1:]
     used = w > 0
@@ -288,8 +294,13 @@ def guidance(seen: dict[int, torch.Tensor], made: Batch, starts: Starts) -> torc
         share = (seen[layer][:, list(heads)] * before[:, None]).sum(-1)
         total = total + short_of_one(share[again[:, None].expand_as(share)])
     if made.asked:
-        rows, last, first, final = torch.tensor(made.asked).T
+        rows, last, first, final, question = torch.tensor(made.asked).T
         place = torch.arange(n)
+        known = (again[rows] & (place >= question[:, None]) & (place < last[:, None]))[:, None]
+        some = known.any(-1).squeeze(1)
+        for layer, heads in QUESTION_HEADS:
+            look = seen[layer][:, list(heads)].transpose(1, 2)[rows, last]
+            total = total + short_of_one((look * known).sum(-1)[some])
         wanted = ((place >= first[:, None]) & (place <= final[:, None]))[:, None]
         for layer, heads in ANSWER_HEADS:
             look = seen[layer][:, list(heads)].transpose(1, 2)[rows, last]  # (asked, heads, width)

@@ -102,8 +102,13 @@ def window(passage: Encoded, spans: list[tuple[int, int]], size: int, rng: rando
     return cut(passage, low, low + size), [(a - low, b - low) for a, b in spans if a >= low and b < low + size]
 
 
+def padded(length: int, to: int = 16) -> int:
+    """Shapes that come back: the kernels for a new one are compiled first, which took half of the time of a batch."""
+    return -(-length // to) * to
+
+
 def pack(rows: list[Row]) -> tuple[torch.Tensor, ...]:
-    n, m = max(len(r.passage) for r in rows), max(len(r.question) for r in rows)
+    n, m = padded(max(len(r.passage) for r in rows)), padded(max(len(r.question) for r in rows), 8)
     c_ids, q_ids = np.zeros((len(rows), n, IDS), np.int32), np.zeros((len(rows), m, IDS), np.int32)
     c_match, q_match = np.zeros((len(rows), n, MATCHES), np.float32), np.zeros((len(rows), m, MATCHES), np.float32)
     for i, r in enumerate(rows):
@@ -268,7 +273,7 @@ def batches(rows: list[Row], units: int) -> list[list[Row]]:
     rows = sorted(rows, key=lambda r: len(r.passage))
     found: list[list[Row]] = [[]]
     for row in rows:
-        if found[-1] and len(row.passage) * (len(found[-1]) + 1) > units:
+        if found[-1] and padded(len(row.passage)) * (len(found[-1]) + 1) > units:
             found.append([])
         found[-1].append(row)
     return found

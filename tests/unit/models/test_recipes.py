@@ -37,7 +37,7 @@ def test_reader_in_torch_and_in_numpy():
     shorter = encode("Short one.")  # padding beside a longer row must not change it
     with torch.no_grad():
         both = net(*pack([Row(passage, question, []), Row(shorter, question, [])])).numpy()
-    assert np.abs(both[0] - reader.logits(passage, question)).max() < 2e-4
+    assert np.abs(both[0][: len(passage) + 1] - reader.logits(passage, question)).max() < 2e-4
     assert np.abs(both[1][: len(shorter) + 1] - reader.logits(shorter, question)).max() < 2e-4
     assert both[0].std() > 0.01
 
@@ -66,32 +66,42 @@ def test_lean_forward_of_the_base_recipe_is_the_library_s():
 def test_the_sentence_to_find_is_where_the_guided_heads_are_told_to_look():
     import torch
     from base_tasks import CLOSE, OPEN
-    from base_train import ANSWER_HEADS, SAME_HEADS, SENTENCE_HEADS, Batch, Starts, guidance, located
+    from base_train import ANSWER_HEADS, QUESTION_HEADS, SAME_HEADS, SENTENCE_HEADS, Batch, Starts, guidance, located
     from transformers import PreTrainedTokenizerFast
 
     from groundtune.models.builtin import FOLDER
 
     tokenizer = PreTrainedTokenizerFast.from_pretrained(FOLDER / "base")
-    text = "Rain fell, 3.5 mm of it. The shop opens at nine. 京都の店は休みます。"
+    text = "Rain fell, 3.5 mm of it. The shop opens at nine. 京都の店は休みます。\n\nWhen does the shop open?"
     ids, inside = located(tokenizer, text.replace("The shop opens at nine.", f"{OPEN}The shop opens at nine.{CLOSE}"))
     assert ids == tokenizer(text, add_special_tokens=False)["input_ids"]
     assert inside is not None
-    first, last = inside
+    first, last, question = inside
+    assert tokenizer.decode(ids[question:]) == "When does the shop open?"
     assert tokenizer.decode(ids[first : last + 1]).strip() == "The shop opens at nine."
-    made = Batch(torch.tensor([ids]), torch.ones(1, len(ids)), torch.zeros(1, len(ids)), [(0, len(ids) - 1, first, last)])
+    made = Batch(
+        torch.tensor([ids]),
+        torch.ones(1, len(ids)),
+        torch.zeros(1, len(ids)),
+        [(0, len(ids) - 1, first, last, question)],
+    )
     starts = Starts(tokenizer)
     at = starts(made.ids)[0]
     assert sorted(set(at.tolist()))[1] == first  # the point of 3.5 ends no sentence
     n = len(ids)
-    right = {layer: torch.zeros(1, 4, n, n) for layer, _ in (*SENTENCE_HEADS, *SAME_HEADS, *ANSWER_HEADS)}
+    right = {
+        layer: torch.zeros(1, 4, n, n) for layer, _ in (*SENTENCE_HEADS, *SAME_HEADS, *QUESTION_HEADS, *ANSWER_HEADS)
+    }
     for layer, heads in SENTENCE_HEADS:
         right[layer][0, list(heads)] = torch.nn.functional.one_hot(at, n).float()
     same = (made.ids[0][:, None] == made.ids[0][None]).tril(-1).float()
     for layer, heads in SAME_HEADS:
         right[layer][0, list(heads)] = same / same.sum(1, keepdim=True).clamp_min(1)
+    for layer, heads in QUESTION_HEADS:
+        right[layer][0, list(heads), -1, question:-1] = 1 / (len(ids) - 1 - question)  # "shop" is among them
     for layer, heads in ANSWER_HEADS:
         right[layer][0, list(heads), :, first : last + 1] = 1 / (last + 1 - first)
-    assert guidance(right, made, starts) < 1e-5
+    assert guidance(right, made, starts) < 3  # all of it but the share of the question's new tokens
     even = {layer: torch.full_like(w, 1 / n) for layer, w in right.items()}
     assert guidance(even, made, starts) > 3
 
