@@ -1,6 +1,6 @@
 """Exports ``builtin:reader``: int8 embeddings, float16 weights, calibration and threshold fitted on development data.
 
-    python recipes/reader_export.py --data DATA [--checkpoint OUT/checkpoint.pt [--average]] [--questions 600] [--write]
+    python recipes/reader_export.py --data DATA [--checkpoint OUT/checkpoint.pt [--average | --resumed]] [--questions 600] [--write]
 
 Without a checkpoint the weights that ship are calibrated and measured again. With ``--average`` the mean of the weights that
 ship and of the checkpoint is taken, which must have started from them (Wortsman et al., Model soups, 2022).
@@ -153,6 +153,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--checkpoint", type=Path, default=None)
     parser.add_argument("--average", action="store_true")
+    parser.add_argument("--resumed", action="store_true", help="the checkpoint went on from the weights that ship: count their training too")
     parser.add_argument("--questions", type=int, default=600)
     parser.add_argument("--write", action="store_true")
     args = parser.parse_args()
@@ -180,7 +181,7 @@ def main() -> None:
         np.savez_compressed(stream, **weights)
         data = stream.getvalue()
         last = json.loads((args.checkpoint.parent / "log.jsonl").read_text().splitlines()[-1])
-        if args.average:
+        if args.average or args.resumed:
             last["questions"] += shipped["training_questions"]
             last["minutes"] = round(last["minutes"] + shipped["training_minutes_one_core"], 1)
     else:
