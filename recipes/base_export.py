@@ -73,7 +73,7 @@ def main() -> None:
         "languages": ["en", "zh-TW", "ja"],
         "licence": "CC-BY-SA-4.0 (trained on SQuAD, JaQuAD, DRCD and CMRC 2018 text and on laws)",
         "data": "recipes/README.md",
-        "limits": "Knows next to nothing by itself. Quotes a sentence of the passages, often the wrong one; copies what a reader marks. Never refuses by itself. Not for free writing.",
+        "limits": "Knows next to nothing by itself. Quotes a sentence of the passages, the wrong one in about every second paragraph; copies what a reader marks. Never refuses by itself. Not for free writing.",
     }
     (FOLDER / "card.json").write_text(json.dumps(card, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     from groundtune.models.builtin import open_model
