@@ -53,7 +53,7 @@ def rows(path: Path) -> list[Row]:
         return [json.loads(line) for line in lines]
 
 
-def make_project(data: Path, task: str, folder: Path, train: int, dev: int) -> dict[str, Row]:
+def make_project(data: Path, task: str, folder: Path, train: int, dev: int, tuning: str = "") -> dict[str, Row]:
     """Writes the folder; returns the development rows by the ids of the items."""
     folder.mkdir(parents=True, exist_ok=True)
     source = data / "format" / task
@@ -74,7 +74,7 @@ def make_project(data: Path, task: str, folder: Path, train: int, dev: int) -> d
         house = '[format]\nschema = "schema.json"\n\n'
     head = f'[project]\nname = "{task}"\nlanguage = "{LANGUAGE[task]}"\ndocuments = []\n\n'
     needs = '[requirements]\nfixed_format = true\nknowledge_location = "none"\n'
-    (folder / "groundtune.toml").write_text(head + house + needs, encoding="utf-8")
+    (folder / "groundtune.toml").write_text(head + house + needs + tuning, encoding="utf-8")
     return held
 
 
@@ -254,11 +254,12 @@ def measure(data: Path, task: str, options: argparse.Namespace) -> dict[str, Any
     name = f"{task}-{options.train or 'all'}"  # answers that are there are taken when more items are asked
     results: dict[str, ApproachResult] = {}
     wanted = approaches_of(task, options.approaches)
+    tuning = "".join(f"{line}\n" for line in ["", "[tuning]", *options.tuning]) if options.tuning else ""
     for trained, dev in ((False, options.untrained_dev or options.dev), (True, options.dev)):
         names = [found for found in wanted if found.startswith(TUNED) is trained]
         if not names:
             continue
-        held = make_project(data, task, options.out / name, options.train, dev)
+        held = make_project(data, task, options.out / name, options.train, dev, tuning)
         report = Project.open(options.out / name).compare(names, progress=listener(task))
         results |= {result.name: with_extra(task, result, held) for result in report.approaches}
     adapter = next(iter(sorted((options.out / name / ".groundtune" / "adapters").glob("finetune-*/adapter.json"))), None)
@@ -288,6 +289,7 @@ def main() -> int:
     parser.add_argument("--dev", type=int, default=0, help="development examples, 0: all")
     parser.add_argument("--untrained-dev", type=int, default=0, help="fewer items for what is not trained, 0: as --dev")
     parser.add_argument("--approaches", nargs="+", default=[])
+    parser.add_argument("--tuning", nargs="+", default=[], metavar="NAME=VALUE", help="settings of [tuning], such as rank=64; use another --out")
     parser.add_argument("--out", type=Path, default=Path("out/format"))
     parser.add_argument("--results", type=Path, default=Path(__file__).parent / "results" / f"format-{date.today()}.json")
     options = parser.parse_args()
