@@ -14,7 +14,7 @@ from ray_cluster import kill_worker, wait_until
 
 # Six processes load torch and its friends, 12 s of processor time each.
 pytestmark = [pytest.mark.ray, pytest.mark.tune, pytest.mark.slow, pytest.mark.timeout(900)]
-SETTINGS = "[tuning]\nepochs = 8\nlearning_rate = 0.005\nrank = 8\nvalidation = 0.0\n"
+SETTINGS = '[tuning]\nepochs = 8\nlearning_rate = 0.005\nrank = 8\nvalidation = 0.0\nprecision = "float32"\n'
 
 
 @pytest.fixture

@@ -147,7 +147,7 @@ def test_a_small_machine_trains_the_same_in_smaller_pieces_and_a_tiny_one_refuse
 
     from groundtune.tuning.lora import LoraTrainer
 
-    settings = TuningSection(epochs=1, learning_rate=5e-3, rank=8)
+    settings = TuningSection(epochs=1, learning_rate=5e-3, rank=8, precision="float32")
     with pytest.raises(TrainingError, match="even one row at a time"):
         LoraTrainer(settings, free=0.1 * GIB).train(toy(), base=tiny_base, out=str(tmp_path / "no"))
     assert not (tmp_path / "no").exists()

@@ -23,7 +23,9 @@ from groundtune.tuning.steps import batches
 from groundtune.tuning.worker import Said, heard
 
 pytestmark = pytest.mark.tune
-UNEVEN = TuningSection(epochs=2, learning_rate=8e-3, rank=4, batch_size=5)  # 14 steps; the last has 4 rows
+UNEVEN = TuningSection(
+    epochs=2, learning_rate=8e-3, rank=4, batch_size=5, precision="float32"
+)  # 14 steps; the last has 4 rows
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 
 
