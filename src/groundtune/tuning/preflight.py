@@ -139,7 +139,7 @@ def _defaults(
         Default("learning_rate", f"{chosen.learning_rate:g}", "set" if settings.learning_rate else small, millions),
         Default("validation", str(checked), _why_checked(checked, settings, form), (*size, ("form", form))),
         Default("batch_size", f"{way.micro_batch} x {way.accumulation}", "fits" if whole else "tight", room),
-        Default("rank", str(chosen.rank), "set" if settings.rank else "usual"),
+        Default("rank", str(chosen.rank), "set" if settings.rank else small, millions),
         Default("checkpointing", _yes(way.checkpointing), "tight" if way.checkpointing else "fits", room),
         Default("precision", "bfloat16" if way.half else "float32", _why_precision(way, settings)),
         Default("packing", _yes(way.packing), "packed" if way.packing else "set"),

@@ -44,9 +44,9 @@ def test_7_defaults_fit_this_machine_and_lora(tmp_path):
     assert arguments(tmp_path, checkpointing=True).activation_checkpointing is True
 
 
-def test_7_small_models_get_a_higher_rate_and_more_passes():
+def test_7_small_models_get_a_higher_rank_and_rate():
     small, large = (choose_open(TuningSection(), 1000, small=small) for small in (True, False))
-    assert small.rank == large.rank > 0 and small.learning_rate > large.learning_rate > 2e-5
+    assert small.rank > large.rank > 0 and small.learning_rate > large.learning_rate > 2e-5
     own = choose_open(TuningSection(rank=4, learning_rate=3e-4, epochs=2), 1000, small=True)
     assert (own.rank, own.learning_rate, own.epochs) == (4, 3e-4, 2)
     assert small.epochs > large.epochs > 1
