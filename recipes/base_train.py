@@ -245,7 +245,7 @@ def hidden_of(model: LlamaForCausalLM, ids: torch.Tensor, owner: torch.Tensor | 
 
 # Guided heads (layer, heads); without guidance nothing of this had appeared after 8 M tokens. A token looks at the beginning of its
 # sentence (so it knows which one that is); a token that has stood before, as those of a question have, looks there; and where an
-# answer starts, the sentence that holds it is looked at.
+# answer starts, those tokens of the question and the sentence that holds the answer are looked at.
 SENTENCE_HEADS, SAME_HEADS, QUESTION_HEADS, ANSWER_HEADS = ((2, (3,)),), ((3, (2, 3)),), ((4, (1,)),), ((5, (0, 1)),)
 RARE = 4  # a token that stood more often before says little
 

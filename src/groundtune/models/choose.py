@@ -11,8 +11,7 @@ Tensor = Any  # torch.Tensor; torch is imported inside functions only
 
 
 class Chooser:
-    """Chooses and collects the tokens of several rows. ``outputs[row]`` are the tokens before the stop token;
-    ``finished[row]`` is True when the row ended with one. Within a schema an answer is closed rather than cut at its limit;
+    """Chooses and collects the tokens of several rows. ``outputs[row]`` are the tokens before the stop token. Within a schema an answer is closed rather than cut at its limit;
     it then does not count as finished. ``heard`` is told the tokens of the first row after each step.
     """
 
@@ -28,7 +27,6 @@ class Chooser:
     ) -> None:
         self.steps, self.stop, self.temperature, self.matchers = list(steps), stop, temperature, list(matchers)
         self.outputs: list[list[int]] = [[] for _ in steps]
-        self.finished = [False for _ in steps]
         self._ended = [False for _ in steps]
         self._hurried = [False for _ in steps]
         self._heard = heard
@@ -40,6 +38,11 @@ class Chooser:
         import torch
 
         return torch.Generator().manual_seed(seed % 2**63)
+
+    @property
+    def finished(self) -> list[bool]:
+        """For each row whether it came to its end by itself."""
+        return [ended and not hurried for ended, hurried in zip(self._ended, self._hurried, strict=True)]
 
     @property
     def done(self) -> bool:
@@ -58,7 +61,7 @@ class Chooser:
             if self._over(row):
                 chosen[row] = self._filler
             elif token in self.stop:
-                self._end(row)
+                self._ended[row] = True
             else:
                 self.outputs[row].append(token)
                 self._consume(row, token)
@@ -69,12 +72,8 @@ class Chooser:
     def _consume(self, row: int, token: int) -> None:
         if self.matchers:
             self.matchers[row].consume(token)
-            if self.matchers[row].stopped:  # a complete value ends the answer even if the model would not say so itself
-                self._end(row)
-
-    def _end(self, row: int) -> None:
-        self._ended[row] = True
-        self.finished[row] = not self._hurried[row]
+            # a complete value ends the answer even if the model would not say so itself
+            self._ended[row] = self.matchers[row].stopped
 
     def _pick(self, logits: Tensor, row: int) -> int:
         import torch

@@ -66,7 +66,17 @@ def test_lean_forward_of_the_base_recipe_is_the_library_s():
 def test_the_sentence_to_find_is_where_the_guided_heads_are_told_to_look():
     import torch
     from base_tasks import CLOSE, OPEN
-    from base_train import ANSWER_HEADS, QUESTION_HEADS, SAME_HEADS, SENTENCE_HEADS, Batch, Starts, guidance, located
+    from base_train import (
+        ANSWER_HEADS,
+        QUESTION_HEADS,
+        RARE,
+        SAME_HEADS,
+        SENTENCE_HEADS,
+        Batch,
+        Starts,
+        guidance,
+        located,
+    )
     from transformers import PreTrainedTokenizerFast
 
     from groundtune.models.builtin import FOLDER
@@ -97,11 +107,13 @@ def test_the_sentence_to_find_is_where_the_guided_heads_are_told_to_look():
     same = (made.ids[0][:, None] == made.ids[0][None]).tril(-1).float()
     for layer, heads in SAME_HEADS:
         right[layer][0, list(heads)] = same / same.sum(1, keepdim=True).clamp_min(1)
+    known = [t for t in range(question, n - 1) if 0 < same[t].sum() <= RARE]
+    assert known  # "shop" is among them
     for layer, heads in QUESTION_HEADS:
-        right[layer][0, list(heads), -1, question:-1] = 1 / (len(ids) - 1 - question)  # "shop" is among them
+        right[layer][0, list(heads), -1, known] = 1 / len(known)
     for layer, heads in ANSWER_HEADS:
         right[layer][0, list(heads), :, first : last + 1] = 1 / (last + 1 - first)
-    assert guidance(right, made, starts) < 3  # all of it but the share of the question's new tokens
+    assert guidance(right, made, starts) < 1e-5
     even = {layer: torch.full_like(w, 1 / n) for layer, w in right.items()}
     assert guidance(even, made, starts) > 3
 
