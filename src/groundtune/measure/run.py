@@ -21,6 +21,7 @@ from groundtune.measure.counterfactual import Counterfactual, ceilings_of
 from groundtune.measure.court import Court, Judging
 from groundtune.measure.items import Rubric
 from groundtune.measure.limits import Limits, Meter
+from groundtune.measure.naming import row_list, row_title
 from groundtune.measure.needs import needs_of, package_version
 from groundtune.measure.plan import Plan, make_plan
 from groundtune.measure.plugins import load_scorers
@@ -228,11 +229,11 @@ def _notes(bench: Bench, rows: Sequence[Row], results: Sequence[ApproachResult])
     notes: list[str] = []
     once = [r.name for row, r in zip(rows, results, strict=True) if r.items and needs_of(row.approach).trains]
     if once and bench.seeds == 1:
-        notes.append(say("measure.one_training", names=", ".join(once)))
+        notes.append(say("measure.one_training", names=row_list(once)))
     models = list(dict.fromkeys(row.model for row in rows))
     if len(models) > 1:
         notes.append(say("measure.several_models", first=models[0]))
-    notes += [say("measure.unfinished", name=r.name, count=r.missing) for r in results if r.missing]
+    notes += [say("measure.unfinished", name=row_title(r.name), count=r.missing) for r in results if r.missing]
     return notes
 
 
@@ -249,7 +250,7 @@ def _identical(results: Sequence[ApproachResult]) -> list[str]:
     outputs = {result.name: [(item.output, item.error) for item in result.items] for result in results if result.items}
     names = list(outputs)
     return [
-        say("measure.identical_prompts", a=a, b=b)
+        say("measure.identical_prompts", a=row_title(a), b=row_title(b))
         for position, a in enumerate(names)
         for b in names[position + 1 :]
         if outputs[a] == outputs[b]

@@ -129,21 +129,21 @@ def _defaults(
 ) -> tuple[Default, ...]:
     size = (("count", str(count)),)
     size_in_millions = shape.parameters / 1e6
-    millions = (("millions", f"{size_in_millions:.{0 if size_in_millions >= 10 else 1}f}"),)
+    parameters = (("parameters", f"{size_in_millions:.{0 if size_in_millions >= 10 else 1}f} M"),)
     room = (("need", in_gib(way.estimate.total)), ("free", in_gib(way.free)))
     small = "small_model" if shape.parameters < SMALL else "large_model"
     by_count = "by_count" if plan.passes == passes_for(count) else small
     whole = way.accumulation == 1 and not way.checkpointing
     return (
-        Default("epochs", str(plan.passes), "set" if settings.epochs else by_count, (*size, *millions)),
-        Default("learning_rate", f"{chosen.learning_rate:g}", "set" if settings.learning_rate else small, millions),
+        Default("epochs", str(plan.passes), "set" if settings.epochs else by_count, (*size, *parameters)),
+        Default("learning_rate", f"{chosen.learning_rate:g}", "set" if settings.learning_rate else small, parameters),
         Default("validation", str(checked), _why_checked(checked, settings, form), (*size, ("form", form))),
         Default("batch_size", f"{way.micro_batch} x {way.accumulation}", "fits" if whole else "tight", room),
-        Default("rank", str(chosen.rank), "set" if settings.rank else small, millions),
+        Default("rank", str(chosen.rank), "set" if settings.rank else small, parameters),
         Default("checkpointing", _yes(way.checkpointing), "tight" if way.checkpointing else "fits", room),
         Default("precision", "bfloat16" if way.half else "float32", _why_precision(way, settings)),
         Default("packing", _yes(way.packing), "packed" if way.packing else "set"),
-        Default("threads", str(way.threads), small, millions),
+        Default("threads", str(way.threads), small, parameters),
     )
 
 

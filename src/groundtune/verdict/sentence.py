@@ -6,9 +6,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from groundtune.measure.contrasts import AT
-from groundtune.messages import catalogue, language, resolve, say
-from groundtune.verdict.rows import approach_of
+from groundtune.measure.naming import row_title
+from groundtune.messages import language, resolve, say
 
 # A Latin word that a parameter brings stands apart from the ideographs around it.
 _SEAM = re.compile(r"(?<=[\u3040-\u30ff\u3400-\u9fff])(?=[A-Za-z])|(?<=[A-Za-z])(?=[\u3040-\u30ff\u3400-\u9fff])")
@@ -45,20 +44,8 @@ def _word(value: object, lang: str) -> object:
     if isinstance(value, tuple):
         return (", " if lang == "en" else "、").join(str(_word(v, lang)) for v in value)
     if isinstance(value, str):
-        return _row(value, lang)
+        return row_title(value, lang)
     return value
-
-
-def _row(name: str, lang: str) -> str:
-    """``rag+constrained @ model`` in words; any other text as it is."""
-    row, at, model = name.partition(AT)
-    plain = approach_of(row)
-    title = catalogue(lang).get(f"verdict.approach.{plain}")
-    if title is None:
-        return name
-    if plain != row:
-        title = say("verdict.with_schema", lang=lang, approach=title)
-    return title + at + model
 
 
 def sentence(key: str, /, **params: object) -> Sentence:
