@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 from groundtune.knowledge.blanks import fill
 from groundtune.ports import Reader
@@ -17,18 +17,19 @@ PRIOR = 0.7  # weight of log rank against the log odds of the reading
 def read_hits(question: str, hits: Sequence[Hit], reader: Reader, k: int = 5) -> list[Reading]:
     """Best ``k`` readings of the first ``READ`` hits, best first; ``Reading.index`` is the place of the hit.
 
-    A span in a lower-ranked chunk must be the more convincing: log(p / (1 - p)) - PRIOR * log(rank). What stands between
-    the words around a blank of the question, in any of the hits, comes before every guess of the reader, which is not
-    asked when enough of those words agree.
+    A span in a lower-ranked chunk must be the more convincing: its ``probability`` is that of the log odds less
+    PRIOR * log(rank). What stands between the words around a blank of the question, in any of the hits, comes before
+    every guess of the reader, which is not asked when enough of those words agree.
     """
     filled = fill(question, hits)[:k]
     if filled and filled[0].probability >= SURE:
         return filled
     texts = [hit.chunk.text for hit in hits[:READ]]
     readings = reader.read(question, texts, k=max(k, READ)) if texts else []
-    return [*filled, *sorted(readings, key=lambda reading: -_worth(reading))][:k]
+    ranked = (replace(reading, probability=_discounted(reading)) for reading in readings)
+    return [*filled, *sorted(ranked, key=lambda reading: -reading.probability)][:k]
 
 
-def _worth(reading: Reading) -> float:
-    p = min(max(reading.probability, 1e-6), 1 - 1e-6)
-    return math.log(p / (1 - p)) - PRIOR * math.log(1 + reading.index)
+def _discounted(reading: Reading) -> float:
+    p = min(max(reading.probability, 1e-9), 1 - 1e-9)
+    return p / (p + (1 - p) * (1 + reading.index) ** PRIOR)
