@@ -31,6 +31,8 @@ def read_hits(question: str, hits: Sequence[Hit], reader: Reader, k: int = 5) ->
 
 
 def _discounted(reading: Reading) -> float:
+    if not reading.index:
+        return reading.probability
     p = min(max(reading.probability, 1e-9), 1 - 1e-9)
     odds: float = p / (1 - p) / (1 + reading.index) ** PRIOR
     return odds / (1 + odds)
