@@ -117,8 +117,10 @@ def test_what_a_machine_had_in_hand_is_done_elsewhere(cluster, third, tmp_path):
         wait_until(lambda: engine.resource("CPU") == 4)
         engine._look = 0.0
         results = engine.map(Slow(tmp_path), range(60))
-        found = [next(results) for _ in range(12)]
-        assert len({path.name for path in tmp_path.glob("opened-*")}) >= 3  # the third machine takes part
+        found: list[object] = []
+        while len(list(tmp_path.glob("opened-*"))) < 3:  # until the third machine takes part; slowly on a busy computer
+            found.append(next(results))
+        assert len(found) < 60
         third()
         found += results
     assert found == [number * 2 for number in range(60)]
