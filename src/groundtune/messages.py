@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import tomllib
+from collections.abc import Iterable
 from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
@@ -70,3 +71,8 @@ def say(key: str, /, lang: str | None = None, **params: object) -> str:
     chosen = resolve(lang) if lang else language()
     text = catalogue(chosen).get(key) or catalogue("en")[key]
     return text.format(**params) if params else text
+
+
+def listed(names: Iterable[str], lang: str | None = None) -> str:
+    """Names one after the other with the comma of ``lang`` (default: the language in use)."""
+    return (", " if (lang or language()) == "en" else "、").join(names)

@@ -21,7 +21,7 @@ from groundtune.measure.counterfactual import Counterfactual, ceilings_of
 from groundtune.measure.court import Court, Judging
 from groundtune.measure.items import Rubric
 from groundtune.measure.limits import Limits, Meter
-from groundtune.measure.naming import row_list, row_title
+from groundtune.measure.naming import row_title
 from groundtune.measure.needs import needs_of, package_version
 from groundtune.measure.plan import Plan, make_plan
 from groundtune.measure.plugins import load_scorers
@@ -32,7 +32,7 @@ from groundtune.measure.rows import Row, rows_of
 from groundtune.measure.style import style_reference
 from groundtune.measure.summary import shown_table
 from groundtune.measure.worth import worth_of_more
-from groundtune.messages import say
+from groundtune.messages import listed, say
 from groundtune.parallel import Engine
 
 CACHE = ("runs", "cache.sqlite")
@@ -229,7 +229,7 @@ def _notes(bench: Bench, rows: Sequence[Row], results: Sequence[ApproachResult])
     notes: list[str] = []
     once = [r.name for row, r in zip(rows, results, strict=True) if r.items and needs_of(row.approach).trains]
     if once and bench.seeds == 1:
-        notes.append(say("measure.one_training", names=row_list(once)))
+        notes.append(say("measure.one_training", names=listed(map(row_title, once))))
     models = list(dict.fromkeys(row.model for row in rows))
     if len(models) > 1:
         notes.append(say("measure.several_models", first=models[0]))

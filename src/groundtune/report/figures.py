@@ -8,6 +8,7 @@ import numpy as np
 
 from groundtune.config import CONSTRAINED
 from groundtune.measure.attribution import LABELS
+from groundtune.measure.naming import approach_of
 from groundtune.measure.results import Report
 from groundtune.messages import catalogue, say
 from groundtune.report import charts
@@ -15,7 +16,7 @@ from groundtune.report.charts import NARROW, WIDE, Caption
 from groundtune.report.markup import Column, Html, picture, table
 from groundtune.report.words import DASH, Words
 from groundtune.verdict.cost import ApproachCost, CostReport
-from groundtune.verdict.rows import approach_of, is_known
+from groundtune.verdict.rows import is_known
 from groundtune.verdict.tco import Point, price_curve, stream
 from groundtune.verdict.uncertainty import Bar
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from groundtune.config import CONSTRAINED
-from groundtune.messages import catalogue, language, resolve, say
+from groundtune.messages import catalogue, language, listed, resolve, say
 
 DASH = "–"
 TAGS = {"en": "en", "zh-TW": "zh-Hant-TW", "ja": "ja"}
@@ -125,7 +125,7 @@ class Words:
 
     def listed(self, names: list[str]) -> str:
         """Names one after the other with this language's comma."""
-        return (", " if self.lang == "en" else "、").join(names)
+        return listed(names, self.lang)
 
 
 def signed(value: float, digits: int = 0) -> str:

@@ -12,11 +12,12 @@ import numpy as np
 
 from groundtune.config import Config, CostSection
 from groundtune.errors import ConfigError
+from groundtune.measure.naming import approach_of
 from groundtune.measure.results import ApproachResult, Report
 from groundtune.verdict import breakeven, points, prices, uncertainty
 from groundtune.verdict.breakeven import BreakEven, RetrainPlan
 from groundtune.verdict.price_lint import PriceWarning, lint
-from groundtune.verdict.rows import approach_of, is_local, model_of, ordered
+from groundtune.verdict.rows import is_local, model_of, ordered
 from groundtune.verdict.tco import (
     CostInputs,
     Point,

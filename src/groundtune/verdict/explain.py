@@ -5,6 +5,7 @@ from __future__ import annotations
 from groundtune.config import CONSTRAINED
 from groundtune.measure import stats
 from groundtune.measure.contrasts import AT
+from groundtune.measure.naming import approach_of
 from groundtune.measure.results import Report
 from groundtune.verdict.breakeven import BreakEven
 from groundtune.verdict.breakeven import Case as Sign
@@ -13,7 +14,7 @@ from groundtune.verdict.claims import KNOWLEDGE
 from groundtune.verdict.cost import CostReport
 from groundtune.verdict.outcome import Claim, Flip, Lever, Standing
 from groundtune.verdict.paired import Gap, gap
-from groundtune.verdict.rows import TUNED, approach_of
+from groundtune.verdict.rows import TUNED
 from groundtune.verdict.sentence import Sentence, sentence
 
 LEVERS = {

@@ -12,11 +12,12 @@ from typing import Literal
 
 from groundtune.config import Config, is_brought
 from groundtune.errors import DataError
+from groundtune.measure.naming import approach_of
 from groundtune.measure.results import Report
 from groundtune.messages import say
 from groundtune.verdict import prices
 from groundtune.verdict.cost import CostReport
-from groundtune.verdict.rows import approach_of, is_local, model_of
+from groundtune.verdict.rows import is_local, model_of
 from groundtune.verdict.sentence import Sentence, sentence
 
 Effect = Literal["exclude", "warn", "include"]

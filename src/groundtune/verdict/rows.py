@@ -6,17 +6,13 @@ import ipaddress
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
-from groundtune.config import CONSTRAINED, is_brought
+from groundtune.config import is_brought
 from groundtune.measure.contrasts import AT
+from groundtune.measure.naming import approach_of
 
 SIMPLEST_FIRST = ("prompt", "few-shot", "rag", "long-context", "finetune", "rag+finetune")
 TUNED = ("finetune", "rag+finetune")
 LOCAL = ("builtin", "hf", "ollama", "fake")
-
-
-def approach_of(name: str) -> str:
-    """``rag`` of ``rag+constrained @ openai:gpt-5-mini``."""
-    return name.partition(AT)[0].removesuffix(CONSTRAINED)
 
 
 def model_of(name: str, base: str) -> str:

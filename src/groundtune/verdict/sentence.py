@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from groundtune.measure.naming import row_title
-from groundtune.messages import language, resolve, say
+from groundtune.messages import language, listed, resolve, say
 
 # A Latin word that a parameter brings stands apart from the ideographs around it.
 _SEAM = re.compile(r"(?<=[\u3040-\u30ff\u3400-\u9fff])(?=[A-Za-z])|(?<=[A-Za-z])(?=[\u3040-\u30ff\u3400-\u9fff])")
@@ -42,7 +42,7 @@ def _word(value: object, lang: str) -> object:
     if isinstance(value, Sentence):
         return value._fill(lang)
     if isinstance(value, tuple):
-        return (", " if lang == "en" else "、").join(str(_word(v, lang)) for v in value)
+        return listed((str(_word(v, lang)) for v in value), lang)
     if isinstance(value, str):
         return row_title(value, lang)
     return value

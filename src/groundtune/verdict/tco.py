@@ -16,9 +16,10 @@ from datetime import date
 import numpy as np
 from numpy.typing import NDArray
 
+from groundtune.measure.naming import approach_of
 from groundtune.verdict import prices as price_book
 from groundtune.verdict.prices import TokenPrices
-from groundtune.verdict.rows import TUNED, approach_of
+from groundtune.verdict.rows import TUNED
 
 Array = NDArray[np.float64]
 HOURS = 730.0

@@ -10,13 +10,14 @@ from verdict_reports import approach, report, share
 
 from groundtune.config import Config, CostSection, ModelsSection, RequirementsSection
 from groundtune.errors import ConfigError
+from groundtune.measure.naming import approach_of
 from groundtune.measure.results import Report, Seed
 from groundtune.verdict.cost import CostReport, cost_table, inputs_from
 from groundtune.verdict.decide import decide
 from groundtune.verdict.gates import GateFacts, fire
 from groundtune.verdict.outcome import Level, Verdict
 from groundtune.verdict.paired import gap
-from groundtune.verdict.rows import approach_of, is_local, model_of, ordered, simplicity
+from groundtune.verdict.rows import is_local, model_of, ordered, simplicity
 from groundtune.verdict.words import render_text
 
 START = date(2026, 11, 23)
