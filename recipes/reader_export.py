@@ -192,6 +192,7 @@ def main() -> None:
         np.savez_compressed(stream, **weights)
         data = stream.getvalue()
         last = json.loads((args.checkpoint.parent / "log.jsonl").read_text().splitlines()[-1])
+        last["minutes"] = round(last["minutes"] * last.get("processes", 1), 1)
         if args.average or args.resumed:
             last["questions"] += shipped["training_questions"]
             last["minutes"] = round(last["minutes"] + shipped["training_minutes_one_core"], 1)

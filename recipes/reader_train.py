@@ -7,7 +7,8 @@ An answer may stand at several places of its paragraph: every occurrence counts 
 questions comes with a passage that does not answer it (its answer sentences removed, another paragraph, most often
 of the same article, or a word of the question replaced). With ``--half`` (a processor with AVX-512) network weights are bfloat16 with float32 masters
 (AdamW); the embedding table is float32 and only the rows that a batch touches are updated. The rates fall to zero over
-``--minutes``. ``--start`` goes on from weights that were exported.
+``--minutes``. ``--weights`` goes on from weights that were exported; ``--words`` starts the embeddings from what words keep
+company with (``reader_words``) instead of chance.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ import torch.distributed as dist
 from corpus import LANGUAGES
 from reader_data import Altered, Bank, build
 from reader_model import ReaderNet
+from reader_words import first_table
 
 from groundtune.measure.scorers import exact_match, token_f1
 from groundtune.models.reader_units import IDS, MATCHES, Encoded, cut, matches
@@ -34,6 +36,7 @@ WINDOW, QUESTION = 416, 60
 SHARES = {"en": 0.52, "ja": 0.28, "zh-Hant": 0.2}  # of the training questions
 MADE = {"en": (30_000, 0.03), "ja": (40_000, 0.1), "zh-Hant": (150_000, 0.55)}  # made questions, their share per draw
 NEGATIVE = 0.2
+STD = 0.1  # standard deviation of embeddings that start from word statistics
 
 
 @dataclass(frozen=True)
@@ -177,6 +180,17 @@ def banks_of(data: Path, out: Path) -> dict[str, Bank]:
     return banks
 
 
+def words_of(banks: dict[str, Bank], out: Path, size: int) -> np.ndarray:
+    """First values of the embeddings, made once and kept in ``out``."""
+    path = out / f"words-{size}.npy"
+    if not path.exists():
+        own = out / f"words-{os.getpid()}.tmp.npy"  # two processes may be at it
+        np.save(own, first_table(banks, size, STD))
+        os.replace(own, path)
+    found: np.ndarray = np.load(path)
+    return found
+
+
 def dev_of(data: Path) -> dict[str, tuple[Bank, list[tuple[str, tuple[str, ...]]]]]:
     from corpus import paragraphs
 
@@ -290,7 +304,8 @@ def main() -> None:
     parser.add_argument("--drop", type=float, default=0.1)
     parser.add_argument("--rate", type=float, default=0.0015)
     parser.add_argument("--table-rate", type=float, default=0.006)
-    parser.add_argument("--start", type=Path, help="weights.npz to go on from")
+    parser.add_argument("--weights", type=Path, help="weights.npz to go on from")
+    parser.add_argument("--words", action="store_true", help="start the embeddings from word statistics")
     parser.add_argument("--half", action="store_true")
     parser.add_argument("--every", type=int, default=10, help="batches between two averagings of the processes")
     args = parser.parse_args()
@@ -298,15 +313,18 @@ def main() -> None:
     torch.manual_seed(0)
     args.out.mkdir(parents=True, exist_ok=True)
     altered = {lang: Altered(args.data, lang, "train") for lang in LANGUAGES}
-    drawer, dev = Drawer(banks_of(args.data, args.out), altered), dev_of(args.data)
+    banks, dev = banks_of(args.data, args.out), dev_of(args.data)
+    drawer = Drawer(banks, altered)
     net = ReaderNet(args.width, stacks=args.stacks, drop=args.drop)
     print(f"{sum(p.numel() for p in net.parameters()):,} parameters", flush=True)
     rank, world = 0, int(os.environ.get("WORLD_SIZE", "1"))
     if world > 1:  # one process per core: torchrun --nproc-per-node 2 recipes/reader_train.py ...
         dist.init_process_group("gloo")
         rank = dist.get_rank()
-    if args.start:
-        start_from(net, args.start)
+    if args.weights:
+        start_from(net, args.weights)
+    elif args.words:
+        net.embed.weight.data = torch.from_numpy(words_of(banks, args.out, net.embed.embedding_dim))
     training = Training(net, args.out, args.table_rate, args.rate, args.half)
     state = training.state
     log = (args.out / "log.jsonl").open("a")
@@ -343,7 +361,7 @@ def main() -> None:
             saved = state["seconds"]
             training.save()
     if rank == 0:
-        entry = {"batch": state["batch"], "minutes": round(state["seconds"] / 60, 1), "questions": state["questions"], "probe": probe(net, dev, 300)}
+        entry = {"batch": state["batch"], "minutes": round(state["seconds"] / 60, 1), "questions": state["questions"], "processes": world, "probe": probe(net, dev, 300)}
         print(json.dumps(entry), flush=True)
         log.write(json.dumps(entry) + "\n")
 

@@ -42,6 +42,31 @@ def test_reader_in_torch_and_in_numpy():
     assert both[0].std() > 0.01
 
 
+def test_words_with_the_same_company_start_alike():
+    from reader_data import Bank, _flat
+    from reader_words import first_table
+
+    from groundtune.models.reader_units import encode
+
+    animals, drinks = ("cat", "dog", "horse", "goat"), ("tea", "coffee", "juice", "cocoa")
+    texts = [f"The {a} sleeps in the barn near a field." for a in animals for _ in range(12)]
+    texts += [f"She drinks {d} from her cup every morning." for d in drinks for _ in range(12)]
+    passages, passage_at = _flat([encode(text) for text in texts])
+    asked, asked_at = _flat([encode("Where does the cat sleep?")])
+    of, groups = np.zeros(1, int), np.zeros(len(texts), int)
+    bank = Bank(passages, passage_at, asked, asked_at, of, np.zeros((1, 8, 2)), of > 0, groups)
+    table = first_table({"en": bank}, 4, 0.1)
+    assert table.shape[1] == 4 and np.allclose(table[np.abs(table).sum(1) > 0].std(0), 0.1, atol=1e-4)
+
+    def like(first, second):
+        a, b = (table[encode(word).ids[0, 0]] for word in (first, second))
+        return a @ b / np.linalg.norm(a) / np.linalg.norm(b)
+
+    assert like("cat", "horse") > 0.9 > like("cat", "tea") + 0.5
+    assert like("coffee", "cocoa") > 0.9
+    assert not table[encode("zeppelin").ids[0, 0]].any()
+
+
 def test_lean_forward_of_the_base_recipe_is_the_library_s():
     import torch
     from base_train import hidden_of
