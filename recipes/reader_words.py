@@ -2,8 +2,7 @@
 
 Every hashed id of a unit (word, stem, prefix, suffix, shape; a CJK character with its bigrams) gets the positive pointwise
 mutual information with the words around it, context counts smoothed with the power 0.75 (Levy, Goldberg and Dagan 2015),
-and of that matrix the leading left singular vectors, found by randomised subspace iteration (Halko et al. 2011), each
-scaled to the same variance. Japanese and Chinese are factorised together, so that characters they share are the same in
+and of that matrix the leading left singular vectors, each scaled to the same variance. Japanese and Chinese are factorised together, so that characters they share are the same in
 both; English apart, turned so that figures, marks and Latin words point where the others have them. No question's answer
 is looked at.
 """
@@ -13,6 +12,8 @@ from __future__ import annotations
 import numpy as np
 from reader_data import Bank
 from scipy import sparse
+from scipy.linalg import orthogonal_procrustes
+from scipy.sparse.linalg import svds
 
 from groundtune.models.reader_units import BUCKETS, IDS
 
@@ -20,8 +21,6 @@ REACH = {"en": 5, "ja": 8, "zh-Hant": 8}  # units to each side, weighted by near
 CONTEXTS = 30_000  # the most frequent context ids
 LEAST = 1.2  # weighted count below which a pair is left out
 SHRINK = 20.0  # ids seen seldom are pulled to zero: n / (n + SHRINK)
-
-
 GROUPS = (("en",), ("ja", "zh-Hant"))  # factorised together
 SHARED = 50.0  # weighted count from which an id takes part in turning one group's vectors to the other's
 
@@ -37,14 +36,13 @@ def first_table(banks: dict[str, Bank], size: int, std: float, seed: int = 0) ->
             total = total + _information(counts)
         if not total.nnz:
             continue
-        vectors = _singular(total[:, np.flatnonzero(np.asarray(total.sum(0)).ravel())], size, seed)
+        vectors, _, _ = svds(total, k=size, random_state=seed)
         vectors *= (seen / (seen + SHRINK))[:, None]
         known = np.abs(vectors).sum(1) > 0
         vectors *= std / vectors[known].std(0, keepdims=True)
         both = np.minimum(seen, most) >= SHARED
-        if both.sum() >= size:  # orthogonal Procrustes: what both groups know points the same way in both
-            u, _, v = np.linalg.svd(vectors[both].T @ table[both])
-            vectors = vectors @ (u @ v)
+        if both.sum() >= size:  # what both groups know points the same way in both
+            vectors = vectors @ orthogonal_procrustes(vectors[both], table[both])[0]
         new = known & (seen > most)
         table[new] = vectors[new]
         most = np.maximum(most, seen)
@@ -76,7 +74,7 @@ def _counts(bank: Bank, lang: str) -> sparse.csr_matrix:
 def _information(counts: sparse.csr_matrix) -> sparse.csr_matrix:
     """Positive pointwise mutual information with the CONTEXTS most frequent contexts."""
     rows, columns = np.asarray(counts.sum(1)).ravel(), np.asarray(counts.sum(0)).ravel()
-    smooth = np.where(columns >= np.sort(columns)[-min(CONTEXTS, len(columns))], columns, 0) ** 0.75
+    smooth = np.where(columns >= np.sort(columns)[-CONTEXTS], columns, 0) ** 0.75
     smooth /= smooth.sum()
     pairs = counts.tocoo()
     kept = (pairs.data >= LEAST) & (smooth[pairs.col] > 0)
@@ -84,13 +82,3 @@ def _information(counts: sparse.csr_matrix) -> sparse.csr_matrix:
     value = np.log(pairs.data[kept] / rows[row] / smooth[column])
     up = value > 0
     return sparse.csr_matrix((value[up].astype(np.float32), (row[up], column[up])), shape=counts.shape)
-
-
-def _singular(matrix: sparse.csr_matrix, size: int, seed: int) -> np.ndarray:
-    """Left singular vectors times the root of the singular values."""
-    basis = np.random.default_rng(seed).standard_normal((matrix.shape[1], size + 16)).astype(np.float32)
-    for _ in range(4):
-        left, _ = np.linalg.qr(matrix @ basis)
-        basis, _ = np.linalg.qr(matrix.T @ left)
-    u, s, _ = np.linalg.svd(matrix @ basis, full_matrices=False)
-    return u[:, :size] * np.sqrt(s[:size])

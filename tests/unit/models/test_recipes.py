@@ -43,7 +43,7 @@ def test_reader_in_torch_and_in_numpy():
 
 
 def test_words_with_the_same_company_start_alike():
-    from reader_data import Bank, _flat
+    from reader_data import SPANS, Bank, _flat
     from reader_words import first_table
 
     from groundtune.models.reader_units import encode
@@ -54,7 +54,7 @@ def test_words_with_the_same_company_start_alike():
     passages, passage_at = _flat([encode(text) for text in texts])
     asked, asked_at = _flat([encode("Where does the cat sleep?")])
     of, groups = np.zeros(1, int), np.zeros(len(texts), int)
-    bank = Bank(passages, passage_at, asked, asked_at, of, np.zeros((1, 8, 2)), of > 0, groups)
+    bank = Bank(passages, passage_at, asked, asked_at, of, np.zeros((1, SPANS, 2)), of > 0, groups)
     table = first_table({"en": bank}, 4, 0.1)
     assert table.shape[1] == 4 and np.allclose(table[np.abs(table).sum(1) > 0].std(0), 0.1, atol=1e-4)
 
