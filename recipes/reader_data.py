@@ -81,7 +81,7 @@ def _part(flat: dict[str, np.ndarray], at: np.ndarray, index: int) -> Encoded:
 
 
 def _flat(items: list[Encoded]) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    empty = np.zeros((0, IDS), np.int32)
+    empty = np.zeros((0, IDS), np.uint32)
     joined = {k: np.concatenate([getattr(e, k) for e in items]) if items else empty for k in FIELDS}
     return joined, np.concatenate([[0], np.cumsum([len(e) for e in items])]).astype(np.int64)
 

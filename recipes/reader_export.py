@@ -1,9 +1,9 @@
-"""Exports ``builtin:reader``: int8 embeddings, float16 weights, calibration and threshold fitted on development data.
+"""Exports ``builtin:reader``: int8 matrices, float16 for the rest, calibration and threshold fitted on development data.
 
-    python recipes/reader_export.py --data DATA [--checkpoint OUT/checkpoint.pt [--average | --resumed]] [--questions 600] [--write]
+    python recipes/reader_export.py --data DATA [--trained OUT [--resumed]] [--questions 600] [--write]
 
-Without a checkpoint the weights that ship are calibrated and measured again. With ``--average`` the mean of the weights that
-ship and of the checkpoint is taken, which must have started from them (Wortsman et al., Model soups, 2022).
+``--trained`` is the folder that ``reader_train.py`` wrote both checkpoints to; of a kind without a checkpoint the weights that
+ship stay. Without it the weights that ship are calibrated and measured again.
 
 A third of the sampled development questions fits the calibration and the no-answer threshold, as ``ask`` reads: over the
 five passages that retrieval finds, and for unanswerable ones over the best five that do not hold the answer. The rest is
@@ -28,13 +28,13 @@ import numpy as np
 import torch
 from corpus import LANGUAGES, Asked, Paragraph, paragraphs
 from reader_model import ReaderNet
-from reader_train import Row, pack
+from reader_train import Row, pack, whole
 from scipy.optimize import minimize
 
 from groundtune import Document, KnowledgeBase
 from groundtune.knowledge.reading import PRIOR, read_hits
 from groundtune.measure.scorers import exact_match, token_f1
-from groundtune.models.reader import FOLDER, BuiltinReader
+from groundtune.models.reader import FOLDER, KINDS, BuiltinReader, of_kind
 from groundtune.models.reader_units import encode
 from groundtune.models.shipped import read_weights
 from groundtune.text.normalise import contains_answer
@@ -57,31 +57,39 @@ class Try:
         return self.score - PRIOR / slope * float(np.log1p(self.index))
 
 
-def export(checkpoint: Path, other: dict[str, np.ndarray] | None = None) -> dict[str, np.ndarray]:
-    """Weights of a checkpoint, or their mean with ``other``, as they ship."""
+def export(checkpoint: Path) -> dict[str, np.ndarray]:
+    """Weights of one network as they ship (``reader_network``)."""
     saved = torch.load(checkpoint, weights_only=False)
-    table = saved["table"].numpy()
-    own = {n: m.numpy() for n, m in zip(saved["names"], saved["masters"], strict=True)}
-    if other is not None:
-        table = (table + other["embed.codes"].astype(np.float32) * other["embed.scale"].astype(np.float32)[:, None]) / 2
-        own = {n: (m + other[n].astype(np.float32)) / 2 for n, m in own.items()}
-    scale = np.maximum(np.abs(table).max(axis=1), 1e-8) / 127
-    weights = {"embed.codes": np.round(table / scale[:, None]).astype(np.int8), "embed.scale": scale.astype(np.float16)}
-    return weights | {n: m.astype(np.float16) for n, m in own.items()}
+    weights = {"keys": saved["keys"]} | coded("embed", saved["table"].numpy())
+    for name, master in zip(saved["names"], saved["masters"], strict=True):
+        if name.endswith(".weight") and master.ndim == 2:
+            weights |= coded(name.removesuffix(".weight"), master.numpy())
+        else:
+            weights[name] = master.numpy().astype(np.float16)
+    return weights
+
+
+def coded(name: str, matrix: np.ndarray) -> dict[str, np.ndarray]:
+    scale = np.maximum((np.abs(matrix).max(axis=1) / 127).astype(np.float16), np.finfo(np.float16).smallest_subnormal)
+    codes = np.clip(np.round(matrix / scale.astype(np.float32)[:, None]), -127, 127)
+    return {f"{name}.codes": codes.astype(np.int8), f"{name}.scale": scale}
 
 
 def parity(weights: dict[str, np.ndarray], reader: BuiltinReader) -> float:
     """Largest difference of a logit between torch (with the exported weights) and NumPy."""
-    width = len(weights["sentinel"])
-    stacks = 1 + max(int(n.split(".")[1]) for n in weights if n.startswith("stacks."))
-    net = ReaderNet(width, stacks=stacks).eval()
-    state = {k: torch.tensor(v.astype(np.float32)) for k, v in weights.items() if not k.startswith("embed.")}
-    state["embed.weight"] = torch.tensor(weights["embed.codes"].astype(np.float32) * weights["embed.scale"].astype(np.float32)[:, None])
-    net.load_state_dict(state)
-    passage, question = encode("The shop opens at nine. 京都の本店は月曜日に休みます。"), encode("When does the shop open?")
-    with torch.no_grad():
-        logits = net(*pack([Row(passage, question, [])]))[0].numpy()
-    return float(np.abs(logits[: len(passage) + 1] - reader.logits(passage, question)).max())
+    texts = {"words": ("The shop opens at nine. The main shop closes on Mondays.", "When does the shop open?"),
+             "characters": ("開館は九時。京都の本店は月曜日に休みます。2F的書店", "本店はいつ休みますか。")}  # fmt: skip
+    worst = 0.0
+    for kind in KINDS:
+        own = of_kind(weights, kind)
+        stacks = 1 + max(int(n.split(".")[1]) for n in own if n.startswith("stacks."))
+        net = ReaderNet(len(own["embed.codes"]), len(own["sentinel"]), stacks=stacks).eval()
+        net.load_state_dict(whole(own))
+        passage, question = map(encode, texts[kind])
+        with torch.no_grad():
+            logits = net(*pack([Row(passage, question, [])], own["keys"]))[0].numpy()
+        worst = max(worst, float(np.abs(logits[: len(passage) + 1] - reader.logits([passage], question)[0]).max()))
+    return worst
 
 
 def tries(reader: BuiltinReader, dev: list[Paragraph], count: int, seed: int) -> list[Try]:
@@ -157,19 +165,32 @@ def rates(rows: list[Try], least: float, slope: float) -> dict[str, float]:
     }
 
 
+def trained(log: Path, before: dict[str, float] | None) -> dict[str, float]:
+    """Questions and minutes of one core, with those of an earlier training."""
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    last, processes = next(e for e in reversed(lines) if "loss" in e), lines[-1].get("processes", 1)
+    questions, minutes = last["questions"], round(last["minutes"] * processes, 1)
+    earlier = before or {"questions": 0, "minutes_one_core": 0.0}
+    return {"questions": earlier["questions"] + questions, "minutes_one_core": round(earlier["minutes_one_core"] + minutes, 1)}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--checkpoint", type=Path, default=None)
-    parser.add_argument("--average", action="store_true")
-    parser.add_argument("--resumed", action="store_true", help="the checkpoint went on from the weights that ship: count their training too")
+    parser.add_argument("--trained", type=Path, default=None, help="folder of the checkpoints")
+    parser.add_argument("--resumed", action="store_true", help="the training went on from the weights that ship: count theirs too")
     parser.add_argument("--questions", type=int, default=600)
     parser.add_argument("--write", action="store_true")
     args = parser.parse_args()
     shipped = json.loads((FOLDER / "card.json").read_text(encoding="utf-8"))
     weights = read_weights(FOLDER / "weights.npz", shipped["sha256"]["weights.npz"])
-    if args.checkpoint:
-        weights = export(args.checkpoint, weights if args.average else None)
+    training = shipped.get("training", {})
+    for kind in KINDS if args.trained else ():
+        checkpoint = args.trained / f"checkpoint-{kind}.pt"
+        if checkpoint.exists():
+            weights = {n: w for n, w in weights.items() if n.startswith(KINDS) and not n.startswith(f"{kind}/")}
+            weights |= {f"{kind}/{n}": w for n, w in export(checkpoint).items()}
+            training[kind] = trained(args.trained / f"log-{kind}.jsonl", training.get(kind) if args.resumed else None)
     card = {"name": "builtin:reader", "threshold": 0.0, "calibration": shipped["calibration"] | {"least": {}}}
     reader = BuiltinReader(weights, card)
     dev = {lang: paragraphs(args.data, lang, "dev") for lang in LANGUAGES}
@@ -187,26 +208,19 @@ def main() -> None:
             begin = time.process_time()
             reader.read(q.question, [paragraph.text])
             seconds.append(time.process_time() - begin)
-    if args.checkpoint:
+    if args.trained:
         stream = io.BytesIO()
         np.savez_compressed(stream, **weights)
         data = stream.getvalue()
-        last = json.loads((args.checkpoint.parent / "log.jsonl").read_text().splitlines()[-1])
-        last["minutes"] = round(last["minutes"] * last.get("processes", 1), 1)
-        if args.average or args.resumed:
-            last["questions"] += shipped["training_questions"]
-            last["minutes"] = round(last["minutes"] + shipped["training_minutes_one_core"], 1)
     else:
         data = (FOLDER / "weights.npz").read_bytes()
-        last = {"questions": shipped["training_questions"], "minutes": shipped["training_minutes_one_core"]}
     card |= {
         "threshold": float(1 / (1 + np.exp(-offset))),
         "calibration": {"slope": slope, "offset": offset, "least": {lang[:2]: value for lang, value in least.items()}},
         "sha256": {"weights.npz": hashlib.sha256(data).hexdigest()},
         "bytes": len(data),
-        "parameters": int(sum(w.size for k, w in weights.items() if k != "embed.scale")),
-        "training_questions": last["questions"],
-        "training_minutes_one_core": last["minutes"],
+        "parameters": int(sum(w.size for k, w in weights.items() if not k.endswith(("/keys", ".scale")))),
+        "training": training,
         "measured": datetime.date.today().isoformat(),
         "dev_with_gold_paragraph": scores,
         "unanswerable": "another paragraph of the same article that does not hold the answer",

@@ -1,17 +1,20 @@
 """The network of ``builtin:reader`` in torch, for training. ``groundtune.models.reader`` is the same in NumPy.
 
-Hashed embeddings and match features -> shared encoder (convolutions, self-attention) -> context-question attention ->
-stacks of convolutions, attention to the question, self-attention and a feed-forward layer -> start, end and no-answer
-logits (position 0 is the no-answer sentinel).
+Hashed embeddings and match features -> shared encoder (convolution, gated recurrence both ways, self-attention) ->
+context-question attention -> stacks of convolution, recurrence, attention to the question, self-attention and a feed-forward
+layer -> start, end and no-answer logits (position 0 is the no-answer sentinel).
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import torch
 from torch import nn
 from torch.nn import functional as F  # noqa: N812
 
-from groundtune.models.reader_units import BUCKETS, IDS, MATCHES
+from groundtune.models.reader_network import FAR
+from groundtune.models.reader_units import IDS, MATCHES
 
 
 class Norm(nn.Module):
@@ -24,7 +27,10 @@ class Norm(nn.Module):
 
 
 class Drop(nn.Module):
-    """Whole channels of one text are dropped: as good a regulariser here as per-element dropout, and almost free."""
+    """Dropout of single values. The masks are parts of a pool drawn once per share: drawing them anew takes longer than what
+    is done with them."""
+
+    pools: dict[float, torch.Tensor] = {}  # noqa: RUF012
 
     def __init__(self, share: float) -> None:
         super().__init__()
@@ -33,8 +39,11 @@ class Drop(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         if not self.training or not self.share:
             return x
-        kept = torch.rand(x.shape[0], 1, x.shape[2]) >= self.share
-        return x * (kept.to(x.dtype) / (1 - self.share))
+        pool = self.pools.get(self.share)
+        if pool is None or len(pool) < 2 * x.numel():
+            pool = self.pools[self.share] = (torch.rand(max(1 << 23, 4 * x.numel())) >= self.share).float() / (1 - self.share)
+        at = int(torch.randint(len(pool) - x.numel(), ()))
+        return x * pool[at : at + x.numel()].view(x.shape).to(x.dtype)
 
 
 class Conv(nn.Module):
@@ -53,15 +62,89 @@ class Conv(nn.Module):
         return x + self.drop(F.relu(self.mix(shifted)))
 
 
+class Scan(torch.autograd.Function):
+    """(n, b, d): c[t] = keep[t] c[t - 1] + new[t]. Written out, because autograd would keep a graph of every step."""
+
+    @staticmethod
+    def forward(ctx: Any, keep: torch.Tensor, new: torch.Tensor) -> torch.Tensor:
+        state = new.clone()
+        for t in range(1, len(state)):
+            state[t].addcmul_(keep[t], state[t - 1])
+        ctx.save_for_backward(keep, state)
+        return state
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        keep, state = ctx.saved_tensors
+        to_new, to_keep = gradient.clone(), torch.zeros_like(keep)
+        for t in range(len(to_new) - 2, -1, -1):
+            to_new[t].addcmul_(keep[t + 1], to_new[t + 1])
+        torch.mul(to_new[1:], state[:-1], out=to_keep[1:])
+        return to_keep, to_new
+
+
+class Recur(nn.Module):
+    """x + W · (gate · tanh(c)), where c runs over the text in both directions: c[t] = keep c[t - 1] + (1 - keep) new, and gate,
+    keep and new depend on x[t] alone (Lei et al. 2018, Simple Recurrent Units, without their recurrent weights)."""
+
+    def __init__(self, width: int, drop: float) -> None:
+        super().__init__()
+        self.norm = Norm(width)
+        self.into = nn.Linear(width, 6 * width)  # new, keep, gate; of each the forward half first
+        self.into.bias.data[2 * width : 4 * width] = torch.linspace(-1, 3, width).repeat(2)  # from short to long memory
+        self.out = nn.Linear(2 * width, width)
+        self.drop = Drop(drop)
+
+    def forward(self, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        b = len(x)
+        new, keep, gate = self.into(self.norm(x)).chunk(3, dim=-1)
+        keep = torch.sigmoid(keep)
+        state = Scan.apply(both_ways(keep), both_ways((1 - keep) * new * mask)).transpose(0, 1)
+        state = torch.cat([state[:b], state[b:].flip(1)], dim=-1)
+        return x + self.drop(self.out(torch.sigmoid(gate) * torch.tanh(state)))
+
+
+def both_ways(x: torch.Tensor) -> torch.Tensor:
+    """(b, n, 2 d) -> (n, 2 b, d): the first half of the channels as it is, then the second half from the end."""
+    fore, back = x.chunk(2, dim=-1)
+    return torch.cat([fore, back.flip(1)]).transpose(0, 1).contiguous()
+
+
 def heads_of(x: torch.Tensor, heads: int) -> torch.Tensor:
     b, n, d = x.shape
     return x.view(b, n, heads, d // heads).transpose(1, 2)
 
 
-class Attend(nn.Module):
-    """Self-attention, or attention to the question when it is given."""
+class Toeplitz(torch.autograd.Function):
+    """(heads, n, n): ``near`` (heads, 2 n - 1) at the place n - 1 + column - row. Backwards the diagonals are summed by writing
+    rows of n zeros and n values under each other, one column to the left each time; ``unfold`` does it value by value."""
 
-    def __init__(self, width: int, drop: float, heads: int = 2) -> None:
+    @staticmethod
+    def forward(ctx: object, near: torch.Tensor) -> torch.Tensor:
+        n = (near.shape[1] + 1) // 2
+        return near.unfold(1, n, 1).flip(1)
+
+    @staticmethod
+    def backward(ctx: object, gradient: torch.Tensor) -> torch.Tensor:
+        heads, n, _ = gradient.shape
+        skewed = F.pad(gradient.flip(1), (0, n)).reshape(heads, 2 * n * n)[:, : n * (2 * n - 1)]
+        return skewed.view(heads, n, 2 * n - 1).sum(1)
+
+
+def distances(near: torch.Tensor, n: int) -> torch.Tensor:
+    """(heads, n, n): ``near`` at the distance column - row, which counts as FAR beyond that."""
+    if n > FAR + 1:
+        more = n - 1 - FAR
+        near = torch.cat([near[:, :1].expand(-1, more), near, near[:, -1:].expand(-1, more)], dim=1)
+    middle = near.shape[1] // 2
+    found: torch.Tensor = Toeplitz.apply(near[:, middle - n + 1 : middle + n])
+    return found
+
+
+class Attend(nn.Module):
+    """Self-attention with a learned bias for every distance (``near``), or attention to the question when it is given."""
+
+    def __init__(self, width: int, drop: float, near: bool = True, heads: int = 2) -> None:
         super().__init__()
         self.heads = heads
         self.norm = Norm(width)
@@ -69,12 +152,15 @@ class Attend(nn.Module):
         self.keyvalue = nn.Linear(width, 2 * width, bias=False)
         self.out = nn.Linear(width, width, bias=False)
         self.drop = Drop(drop)
+        self.near = nn.Parameter(torch.zeros(heads, 2 * FAR + 1)) if near else None
 
     def forward(self, x: torch.Tensor, mask: torch.Tensor, other: torch.Tensor | None = None) -> torch.Tensor:
         y = self.norm(x)
         k, v = self.keyvalue(y if other is None else other).chunk(2, dim=-1)
         q, k, v = (heads_of(t, self.heads) for t in (self.query(y), k, v))
         scores = q @ (k * (k.shape[-1] ** -0.5)).transpose(-1, -2)  # the fused kernel is five times slower backwards here
+        if self.near is not None:
+            scores = scores + distances(self.near, x.shape[1])
         mixed = (scores + (mask.transpose(1, 2)[:, None] - 1) * 1e4).softmax(-1) @ v
         return x + self.drop(self.out(mixed.transpose(1, 2).reshape(x.shape)))
 
@@ -92,19 +178,21 @@ class Feed(nn.Module):
 
 
 class ReaderNet(nn.Module):
-    def __init__(self, width: int = 128, embed: int = 64, stacks: int = 3, drop: float = 0.1) -> None:
+    """``rows`` is the number of rows of the embedding table (``reader_units.rows_of``)."""
+
+    def __init__(self, rows: int, width: int = 128, embed: int = 64, stacks: int = 3, drop: float = 0.1) -> None:
         super().__init__()
-        self.embed = nn.EmbeddingBag(BUCKETS, embed, mode="sum", sparse=True)
+        self.embed = nn.EmbeddingBag(rows, embed, mode="sum", sparse=True)
         nn.init.normal_(self.embed.weight, std=0.1)
         self.into = nn.Linear(embed + MATCHES, width)
         self.sentinel = nn.Parameter(torch.zeros(width))
-        self.encoder = nn.ModuleList([Conv(width, drop), Conv(width, drop)])
+        self.encoder = nn.ModuleList([Conv(width, drop), Recur(width, drop)])
         self.look = Attend(width, drop)
         self.similar = nn.Linear(width, width, bias=False)
         self.merge = nn.Linear(4 * width, width)
         self.stacks = nn.ModuleList(
             [
-                nn.ModuleList([Conv(width, drop), Conv(width, drop), Attend(width, drop), Attend(width, drop), Feed(width, drop)])
+                nn.ModuleList([Conv(width, drop), Recur(width, drop), Attend(width, drop, near=False), Attend(width, drop), Feed(width, drop)])
                 for _ in range(stacks)
             ]
         )

@@ -1,14 +1,15 @@
-"""Trains ``builtin:reader``. Seeded by step, resumable.
+"""Trains one of the two networks of ``builtin:reader``. Seeded by step, resumable.
 
-    torchrun --nproc-per-node 2 recipes/reader_train.py --data DATA --out OUT [--minutes 44]
+    python recipes/reader_train.py --data DATA --out OUT --kind words|characters [--minutes 85]
 
-(or plain ``python`` for one process). Each process draws its own questions; weights are averaged every few batches.
-An answer may stand at several places of its paragraph: every occurrence counts (marginal likelihood). One in five
-questions comes with a passage that does not answer it (its answer sentences removed, another paragraph, most often
-of the same article, or a word of the question replaced). With ``--half`` (a processor with AVX-512) network weights are bfloat16 with float32 masters
-(AdamW); the embedding table is float32 and only the rows that a batch touches are updated. The rates fall to zero over
-``--minutes``. ``--weights`` goes on from weights that were exported; ``--words`` starts the embeddings from what words keep
-company with (``reader_words``) instead of chance.
+``words`` is English, ``characters`` Japanese and Traditional Chinese; the two can run beside each other on two cores. (With
+``torchrun --nproc-per-node 2`` two processes train one network: each draws its own questions, weights are averaged every few
+batches.) An answer may stand at several places of its paragraph: every occurrence counts (marginal likelihood). One in six
+questions comes with a passage that does not answer it (its answer sentences removed, another paragraph, most often the one
+of the same article that shares most words with the question, or a word of the question replaced). Embeddings start from
+what words keep company with (``reader_words``). With ``--half`` (a processor with AVX-512 bf16) network weights are bfloat16
+with float32 masters (AdamW); the embedding table is float32 and only the rows that a batch touches are updated. The rates
+fall to zero over ``--minutes``. ``--shipped`` goes on from the weights that ship.
 """
 
 from __future__ import annotations
@@ -18,24 +19,27 @@ import json
 import os
 import random
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.distributed as dist
-from corpus import LANGUAGES
 from reader_data import Altered, Bank, build
 from reader_model import ReaderNet
-from reader_words import first_table
+from reader_words import first_keys, first_table
 
 from groundtune.measure.scorers import exact_match, token_f1
-from groundtune.models.reader_units import IDS, MATCHES, Encoded, cut, matches
+from groundtune.models.reader import FOLDER, of_kind
+from groundtune.models.reader_units import IDS, MATCHES, UNKNOWN, Encoded, cut, matches, rows_of
 
 WINDOW, QUESTION = 416, 60
-SHARES = {"en": 0.52, "ja": 0.28, "zh-Hant": 0.2}  # of the training questions
+SHARES = {"words": {"en": 1.0}, "characters": {"ja": 0.58, "zh-Hant": 0.42}}  # of the training questions
+ROWS = 65_536  # of the embedding table
+WHOLE = {"en": 1.0, "ja": 0.2, "zh-Hant": 0.2}  # share of whole paragraphs (up to WINDOW units); the others are cut: a third of the time
 MADE = {"en": (30_000, 0.03), "ja": (40_000, 0.1), "zh-Hant": (150_000, 0.55)}  # made questions, their share per draw
-NEGATIVE = 0.2
+NEGATIVE = 0.16
 STD = 0.1  # standard deviation of embeddings that start from word statistics
 
 
@@ -49,13 +53,13 @@ class Row:
 class Drawer:
     """Draws training rows from the banks; all randomness comes from the generator that is passed in."""
 
-    def __init__(self, banks: dict[str, Bank], altered: dict[str, Altered]) -> None:
-        self.banks, self.altered = banks, altered
+    def __init__(self, banks: dict[str, Bank], altered: dict[str, Altered], shares: dict[str, float]) -> None:
+        self.banks, self.altered, self.shares = banks, altered, shares
         self.human = {lang: np.flatnonzero(~b.made) for lang, b in banks.items()}
         self.made = {lang: np.flatnonzero(b.made) for lang, b in banks.items()}
 
     def draw(self, rng: random.Random) -> Row | None:
-        lang = rng.choices(list(SHARES), list(SHARES.values()))[0]
+        lang = rng.choices(list(self.shares), list(self.shares.values()))[0]
         bank = self.banks[lang]
         pool = self.made[lang] if rng.random() < MADE[lang][1] else self.human[lang]
         index = int(pool[rng.randrange(len(pool))])
@@ -64,27 +68,38 @@ class Drawer:
         spans = [(int(a), int(b)) for a, b in bank.spans[index] if a >= 0]
         if rng.random() < NEGATIVE:
             kind = rng.random()
-            if kind < 0.4 and (other := self.altered[lang](bank.question(index), rng)) is not None:
+            if kind < 0.3 and (other := self.altered[lang](bank.question(index), rng)) is not None:
                 question = cut(other, 0, QUESTION)
-            elif kind < 0.7:
+            elif kind < 0.55:
                 passage = without(passage, spans)
             else:
-                passage = bank.passage(self._other(bank, own, rng))
+                passage = bank.passage(self._other(bank, own, question, rng))
                 keys = {int(k) for a, b in spans for k in bank.passage(own).keys[a : b + 1]}
                 if keys <= set(passage.keys.tolist()):  # the answer may stand there as well
                     return None
             spans = []
         if len(passage) < 8 or not len(question):
             return None
-        size = WINDOW if rng.random() < 0.2 else rng.randrange(64, 200)  # short ones cost a third and teach as much
+        size = WINDOW if rng.random() < WHOLE[lang] else rng.randrange(64, 200)
         if len(passage) > size:
             passage, spans = window(passage, spans, size, rng)
         return Row(passage, question, spans)
 
     @staticmethod
-    def _other(bank: Bank, own: int, rng: random.Random) -> int:
-        near = np.flatnonzero(bank.group == bank.group[own]) if rng.random() < 0.7 else np.zeros(0)
-        return int(near[rng.randrange(len(near))]) if len(near) > 1 else rng.randrange(len(bank.passage_at) - 1)
+    def _other(bank: Bank, own: int, question: Encoded, rng: random.Random) -> int:
+        near = np.flatnonzero(bank.group == bank.group[own]) if rng.random() < 0.75 else np.zeros(0, np.int64)
+        if len(near) < 2:
+            return rng.randrange(len(bank.passage_at) - 1)
+        near = near[near != own]
+        if rng.random() < 0.6:  # what retrieval would find
+            near = sorted(near, key=lambda i: -shared(bank.passage(i), question))[:3]
+        return int(near[rng.randrange(len(near))])
+
+
+def shared(passage: Encoded, question: Encoded) -> float:
+    """Weight of the question's words, or of its bigrams in CJK text, that the passage holds."""
+    held = np.where(question.single, np.isin(question.pairs, passage.pairs), np.isin(question.stems, passage.stems))
+    return float((question.weights * held).sum())
 
 
 def without(passage: Encoded, spans: list[tuple[int, int]]) -> Encoded:
@@ -110,17 +125,17 @@ def padded(length: int, to: int = 16) -> int:
     return -(-length // to) * to
 
 
-def pack(rows: list[Row]) -> tuple[torch.Tensor, ...]:
+def pack(rows: list[Row], keys: np.ndarray) -> tuple[torch.Tensor, ...]:
     n, m = padded(max(len(r.passage) for r in rows)), padded(max(len(r.question) for r in rows), 8)
-    c_ids, q_ids = np.zeros((len(rows), n, IDS), np.int32), np.zeros((len(rows), m, IDS), np.int32)
+    c_ids, q_ids = np.zeros((len(rows), n, IDS), np.int64), np.zeros((len(rows), m, IDS), np.int64)
     c_match, q_match = np.zeros((len(rows), n, MATCHES), np.float32), np.zeros((len(rows), m, MATCHES), np.float32)
     for i, r in enumerate(rows):
         p, q = r.passage, r.question
-        c_ids[i, : len(p)], q_ids[i, : len(q)] = p.ids, q.ids
+        c_ids[i, : len(p)], q_ids[i, : len(q)] = rows_of(p, keys), rows_of(q, keys)
         c_match[i, : len(p)], q_match[i, : len(q)] = matches(p, q), matches(q, p)
     lengths = torch.tensor([len(r.passage) for r in rows]), torch.tensor([len(r.question) for r in rows])
     t = torch.from_numpy
-    return t(c_ids).long(), t(c_match), lengths[0], t(q_ids).long(), t(q_match), lengths[1]
+    return t(c_ids), t(c_match), lengths[0], t(q_ids), t(q_match), lengths[1]
 
 
 def loss_of(logits: torch.Tensor, rows: list[Row]) -> torch.Tensor:
@@ -150,7 +165,7 @@ def best_span(logits: np.ndarray, longest: int = 30) -> tuple[int, int, float]:
 
 
 @torch.no_grad()
-def probe(net: ReaderNet, dev: dict[str, tuple[Bank, list[tuple[str, tuple[str, ...]]]]], count: int) -> dict[str, list[float]]:
+def probe(net: ReaderNet, keys: np.ndarray, dev: dict[str, tuple[Bank, list[tuple[str, tuple[str, ...]]]]], count: int) -> dict[str, list[float]]:
     """EM and F1 in % with the gold paragraph given, answer forced."""
     net.eval()
     found = {}
@@ -160,7 +175,7 @@ def probe(net: ReaderNet, dev: dict[str, tuple[Bank, list[tuple[str, tuple[str, 
         for index in picked:
             text, answers = texts[index]
             p = cut(bank.passage(int(bank.of[index])), 0, 700)
-            first, last, _ = best_span(net(*pack([Row(p, bank.question(index), [])]))[0].numpy())
+            first, last, _ = best_span(net(*pack([Row(p, bank.question(index), [])], keys))[0].numpy())
             said = text[int(p.starts[first]) : int(p.ends[last])]
             em += exact_match(said, answers)
             f1 += token_f1(said, answers)
@@ -169,10 +184,10 @@ def probe(net: ReaderNet, dev: dict[str, tuple[Bank, list[tuple[str, tuple[str, 
     return found
 
 
-def banks_of(data: Path, out: Path) -> dict[str, Bank]:
+def banks_of(data: Path, out: Path, langs: Iterable[str]) -> dict[str, Bank]:
     """Training banks, made once and kept in ``out``."""
     banks = {}
-    for lang in LANGUAGES:
+    for lang in langs:
         path = out / f"bank-{lang}.npz"
         if not path.exists():
             build(data, lang, "train", MADE[lang][0]).save(path)
@@ -180,31 +195,32 @@ def banks_of(data: Path, out: Path) -> dict[str, Bank]:
     return banks
 
 
-def words_of(banks: dict[str, Bank], out: Path, size: int) -> np.ndarray:
-    """First values of the embeddings, made once and kept in ``out``."""
-    path = out / f"words-{size}.npy"
+def table_of(banks: dict[str, Bank], out: Path, kind: str, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """(keys, first values of the embeddings), made once and kept in ``out``."""
+    path = out / f"table-{kind}-{size}.npz"
     if not path.exists():
-        own = out / f"words-{os.getpid()}.tmp.npy"  # two processes may be at it
-        np.save(own, first_table(banks, size, STD))
+        keys = first_keys(banks, ROWS - UNKNOWN)
+        own = out / f"table-{os.getpid()}.tmp.npz"  # two processes may be at it
+        np.savez(own, keys=keys, table=first_table(banks, keys, size, STD))
         os.replace(own, path)
-    found: np.ndarray = np.load(path)
-    return found
+    with np.load(path) as z:
+        return z["keys"], z["table"]
 
 
-def dev_of(data: Path) -> dict[str, tuple[Bank, list[tuple[str, tuple[str, ...]]]]]:
+def dev_of(data: Path, langs: Iterable[str]) -> dict[str, tuple[Bank, list[tuple[str, tuple[str, ...]]]]]:
     from corpus import paragraphs
 
     return {
         lang: (build(data, lang, "dev", 0), [(p.text, q.answers) for p in paragraphs(data, lang, "dev") for q in p.questions])
-        for lang in LANGUAGES
+        for lang in langs
     }
 
 
 class Training:
     """Network, masters, optimizers and the clock; saved and resumed as a whole."""
 
-    def __init__(self, net: ReaderNet, out: Path, table_rate: float, rate: float, half: bool) -> None:
-        self.net, self.path = net, out / "checkpoint.pt"
+    def __init__(self, net: ReaderNet, keys: np.ndarray, path: Path, table_rate: float, rate: float, half: bool) -> None:
+        self.net, self.keys, self.path = net, keys, path
         named = [(n, p) for n, p in net.named_parameters() if n != "embed.weight"]
         self.masters = [p.detach().clone() for _, p in named]
         self.names = [n for n, _ in named]
@@ -257,7 +273,7 @@ class Training:
 
     def save(self) -> None:
         torch.save(
-            {"state": self.state, "names": self.names, "masters": self.masters, "table": self.net.embed.weight.detach(),
+            {"state": self.state, "keys": self.keys, "names": self.names, "masters": self.masters, "table": self.net.embed.weight.detach(),
              "optimizers": [o.state_dict() for o in self.optimizers]}, self.path.with_suffix(".tmp"),
         )  # fmt: skip
         os.replace(self.path.with_suffix(".tmp"), self.path)
@@ -273,13 +289,17 @@ class Training:
             o.load_state_dict(s)
 
 
-@torch.no_grad()
-def start_from(net: ReaderNet, path: Path) -> None:
-    """Sets the network to exported weights (``reader_export.py``); the table is int8 with a scale per row there."""
-    with np.load(path) as z:
-        own = {n: torch.from_numpy(z[n].astype(np.float32)) for n in z.files if not n.startswith("embed.")}
-        own["embed.weight"] = torch.from_numpy(z["embed.codes"].astype(np.float32) * z["embed.scale"].astype(np.float32)[:, None])
-    net.load_state_dict(own)
+def whole(weights: dict[str, np.ndarray]) -> dict[str, torch.Tensor]:
+    """float32 state of a network from its exported weights (``reader_network``)."""
+    state = {}
+    for name, array in weights.items():
+        if name.endswith(".codes"):
+            name = name.removesuffix(".codes")
+            array = array.astype(np.float32) * weights[f"{name}.scale"].astype(np.float32)[:, None]
+            name += ".weight"
+        if name != "keys" and not name.endswith(".scale"):
+            state[name] = torch.from_numpy(array.astype(np.float32))
+    return state
 
 
 def batches(rows: list[Row], units: int) -> list[list[Row]]:
@@ -297,40 +317,56 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--kind", choices=list(SHARES), required=True)
     parser.add_argument("--minutes", type=float, default=85)
-    parser.add_argument("--units", type=int, default=9000, help="passage units in a batch")
+    parser.add_argument("--units", type=int, default=2600, help="passage units in a batch")
     parser.add_argument("--width", type=int, default=128)
     parser.add_argument("--stacks", type=int, default=3)
     parser.add_argument("--drop", type=float, default=0.1)
     parser.add_argument("--rate", type=float, default=0.0015)
-    parser.add_argument("--table-rate", type=float, default=0.006)
-    parser.add_argument("--weights", type=Path, help="weights.npz to go on from")
-    parser.add_argument("--words", action="store_true", help="start the embeddings from word statistics")
+    parser.add_argument("--table-rate", type=float, default=0.002)
+    parser.add_argument("--shipped", action="store_true", help="go on from the weights that ship")
     parser.add_argument("--half", action="store_true")
     parser.add_argument("--every", type=int, default=10, help="batches between two averagings of the processes")
     args = parser.parse_args()
     torch.set_num_threads(int(os.environ.get("THREADS", "1")))
+    torch.set_flush_denormal(True)
     torch.manual_seed(0)
     args.out.mkdir(parents=True, exist_ok=True)
-    altered = {lang: Altered(args.data, lang, "train") for lang in LANGUAGES}
-    banks, dev = banks_of(args.data, args.out), dev_of(args.data)
-    drawer = Drawer(banks, altered)
-    net = ReaderNet(args.width, stacks=args.stacks, drop=args.drop)
-    print(f"{sum(p.numel() for p in net.parameters()):,} parameters", flush=True)
+    langs = SHARES[args.kind]
+    altered = {lang: Altered(args.data, lang, "train") for lang in langs}
+    banks, dev = banks_of(args.data, args.out, langs), dev_of(args.data, langs)
+    drawer = Drawer(banks, altered, langs)
     rank, world = 0, int(os.environ.get("WORLD_SIZE", "1"))
     if world > 1:  # one process per core: torchrun --nproc-per-node 2 recipes/reader_train.py ...
         dist.init_process_group("gloo")
         rank = dist.get_rank()
-    if args.weights:
-        start_from(net, args.weights)
-    elif args.words:
-        net.embed.weight.data = torch.from_numpy(words_of(banks, args.out, net.embed.embedding_dim))
-    training = Training(net, args.out, args.table_rate, args.rate, args.half)
-    state = training.state
-    log = (args.out / "log.jsonl").open("a")
-    budget, last, losses, saved = args.minutes * 60, time.time(), [], state["seconds"]
+    if args.shipped:
+        with np.load(FOLDER / "weights.npz") as z:
+            stored = of_kind({name: z[name] for name in z.files}, args.kind)
+        keys, state = stored["keys"], whole(stored)
+    else:
+        keys, table = table_of(banks, args.out, args.kind, 64)
+        state = {"embed.weight": torch.from_numpy(table)}
+    net = ReaderNet(UNKNOWN + len(keys), args.width, stacks=args.stacks, drop=args.drop)
+    net.load_state_dict(state, strict=args.shipped)
+    print(f"{sum(p.numel() for p in net.parameters()):,} parameters, {len(keys):,} ids with a row", flush=True)
+    train(Training(net, keys, args.out / f"checkpoint-{args.kind}.pt", args.table_rate, args.rate, args.half), drawer, args, rank, world)
+    if rank == 0:
+        note(args, {"processes": world, "probe": probe(net, keys, dev, 300)})
+
+
+def note(args: argparse.Namespace, entry: dict[str, object]) -> None:
+    print(json.dumps(entry), flush=True)
+    with (args.out / f"log-{args.kind}.jsonl").open("a") as log:
+        log.write(json.dumps(entry) + "\n")
+
+
+def train(training: Training, drawer: Drawer, args: argparse.Namespace, rank: int, world: int) -> None:
+    state, net = training.state, training.net
+    budget, last, losses, saved = args.minutes * 60, time.time(), [], training.state["seconds"]
     net.train()
-    over = False
+    over = state["seconds"] >= budget
     while not over:
         rng = random.Random(state["step"] * world + rank)
         torch.manual_seed(state["step"] * world + rank)
@@ -338,8 +374,8 @@ def main() -> None:
         rng.shuffle(groups)
         for chunk in groups:
             done = min(1.0, state["seconds"] / budget)
-            scale = min(1.0, (state["batch"] + 1) / 150) * (1 - done)
-            loss = loss_of(net(*pack(chunk)), chunk)
+            scale = min(1.0, (state["batch"] + 1) / 200) * (1 - done)
+            loss = loss_of(net(*pack(chunk, training.keys)), chunk)
             training.step(loss, scale)
             losses.append(float(loss.detach()))
             state["batch"] += 1
@@ -351,19 +387,13 @@ def main() -> None:
                 if over:
                     break
             if state["batch"] % 100 == 0 and rank == 0:
-                entry = {"batch": state["batch"], "minutes": round(state["seconds"] / 60, 1), "questions": state["questions"], "loss": round(sum(losses) / len(losses), 4)}
+                minutes = round(state["seconds"] / 60, 1)
+                note(args, {"batch": state["batch"], "minutes": minutes, "questions": state["questions"], "loss": round(sum(losses) / len(losses), 4)})
                 losses = []
-                print(json.dumps(entry), flush=True)
-                log.write(json.dumps(entry) + "\n")
-                log.flush()
         state["step"] += 1
         if rank == 0 and (state["seconds"] - saved > 240 or over):
             saved = state["seconds"]
             training.save()
-    if rank == 0:
-        entry = {"batch": state["batch"], "minutes": round(state["seconds"] / 60, 1), "questions": state["questions"], "processes": world, "probe": probe(net, dev, 300)}
-        print(json.dumps(entry), flush=True)
-        log.write(json.dumps(entry) + "\n")
 
 
 if __name__ == "__main__":

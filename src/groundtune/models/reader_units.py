@@ -2,7 +2,9 @@
 
 The training recipe and the inference code both call this file, so they cannot drift apart: what is defined here is part
 of the weights. A unit is a word, a number, one CJK character or a punctuation mark. All hashing of neighbours is
-arithmetic on arrays; only the first sight of a word costs Python time.
+arithmetic on arrays; only the first sight of a word costs Python time. Ids are 32-bit hashes; those frequent in training
+have a row of the embedding table each, all others share the row "unknown" of their kind (``rows_of``), so that a rare
+name is read as a rare name and not as the word it collides with.
 """
 
 from __future__ import annotations
@@ -20,10 +22,10 @@ from groundtune.text.scripts import CJK, is_cjk
 from groundtune.text.sentences import sentence_spans
 from groundtune.text.tokenise import STOP_WORDS
 
-BUCKETS = 131072
 IDS = 5  # hashed ids per unit
-MATCHES = 10  # match features per unit
-NEAR = 10  # units to each side for the local density
+UNKNOWN = 2 * IDS  # first rows of a table: ids without a row of their own, by column, of words and of CJK characters
+MATCHES = 13  # match features per unit
+NEAR, WIDE = 10, 15  # units to each side for the local densities
 SHARE = 6  # the match feature that is the same for a whole sentence: its share of the question
 
 Floats = NDArray[np.float32]
@@ -38,14 +40,14 @@ _words: dict[str, tuple[int, ...]] = {}
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """A text as arrays over its ``n`` units: ``starts``/``ends`` offsets; ``ids`` (n, IDS) in [0, BUCKETS); ``keys``,
+    """A text as arrays over its ``n`` units: ``starts``/``ends`` offsets; ``ids`` (n, IDS) 32-bit hashes; ``keys``,
     ``stems`` and ``pairs`` are hashes for matching (pairs: unit and its successor); ``weights`` (n,) say how much a
     match counts; ``single`` marks lone CJK characters; ``sentence`` (n,) numbers the sentences.
     """
 
     starts: Ints
     ends: Ints
-    ids: NDArray[np.int32]
+    ids: NDArray[np.uint32]
     keys: Ints
     stems: Ints
     pairs: Ints
@@ -152,7 +154,7 @@ def encode(text: str, limit: int = 100_000) -> Encoded:
                     _mix(tags[3], before, key, after)], axis=1)  # fmt: skip
     other = np.stack([_mix(tags[0], key), _mix(tags[4], stem), _mix(tags[5], prefix), _mix(tags[6], suffix),
                       _mix(tags[7], shape)], axis=1)  # fmt: skip
-    ids = (np.where(pick, cjk, other) % np.uint64(BUCKETS)).astype(np.int32)
+    ids = np.where(pick, cjk, other).astype(np.uint32)
     begin = np.array(starts, dtype=np.int64)
     stops = np.array([span.end for span in sentence_spans(text)] or [0], dtype=np.int64)
     return Encoded(
@@ -171,10 +173,19 @@ def cut(text: Encoded, start: int, end: int) -> Encoded:
     )  # fmt: skip
 
 
+def rows_of(text: Encoded, keys: NDArray[np.uint32]) -> Ints:
+    """(n, IDS) rows of an embedding table with UNKNOWN + len(keys) rows; ``keys`` are the sorted ids that have one."""
+    place = np.searchsorted(keys, text.ids)
+    found = keys[np.minimum(place, len(keys) - 1)] == text.ids
+    unknown = np.arange(IDS) + IDS * text.single[:, None]
+    return np.where(found, place + UNKNOWN, unknown)
+
+
 def matches(passage: Encoded, question: Encoded) -> Floats:
     """(n, MATCHES) float32: exact, stem, pair with the next, pair with the one before, weighted match, density of
     weighted matches nearby, share of the question's weight in this sentence, that share relative to the best sentence,
-    lone CJK character, weight of the unit.
+    lone CJK character, weight of the unit; then what is rare in the passage counts more: the weighted match over how
+    often it stands there, that over the sentence and nearby, relative to the best place.
     """
     n = len(passage)
     out = np.zeros((n, MATCHES), dtype=np.float32)
@@ -187,33 +198,41 @@ def matches(passage: Encoded, question: Encoded) -> Floats:
     # A single CJK character says little, a bigram says much.
     weighted = passage.weights * np.where(passage.single, forward | backward, stem)
     total = float(question.weights.sum()) or 1.0
-    share = _sentence_share(passage, weighted, total)
+    share = np.minimum(_by_sentence(passage, weighted, passage.stems) / total, 1.5)
     out[:, 0], out[:, 1], out[:, 2], out[:, 3] = exact, stem, forward, backward
     out[:, 4] = weighted
-    out[:, 5] = _density(weighted) / total
+    out[:, 5] = _density(weighted, NEAR) / total
     out[:, SHARE] = share
     out[:, 7] = share / (share.max() or 1.0)
     out[:, 8] = passage.single
     out[:, 9] = passage.weights
+    before = np.concatenate([passage.pairs[:1], passage.pairs[:-1]])
+    known = np.where(passage.single, np.where(forward, passage.pairs, before), passage.stems)  # what it was known by
+    _, at, count = np.unique(known, return_inverse=True, return_counts=True)
+    rare = (weighted / count[at.ravel()]).astype(np.float32)
+    sentence, near = _by_sentence(passage, rare, known), _density(rare, WIDE)
+    out[:, 10] = rare
+    out[:, 11] = sentence / (sentence.max() or 1.0)
+    out[:, 12] = near / (near.max() or 1.0)
     return out
 
 
-def _density(weighted: Floats) -> Floats:
-    """Sum over the NEAR units to each side."""
+def _density(weighted: Floats, reach: int) -> Floats:
+    """Sum over the ``reach`` units to each side."""
     n = len(weighted)
     sums = np.concatenate([[0.0], np.cumsum(weighted)])
     index = np.arange(n)
-    low, high = np.maximum(index - NEAR, 0), np.minimum(index + NEAR + 1, n)
+    low, high = np.maximum(index - reach, 0), np.minimum(index + reach + 1, n)
     near: Floats = (sums[high] - sums[low]).astype(np.float32)
     return near
 
 
-def _sentence_share(passage: Encoded, weighted: Floats, total: float) -> Floats:
-    """Weight of the distinct matched units of each sentence over the question's weight, clipped to 1.5."""
+def _by_sentence(passage: Encoded, weighted: Floats, kinds: Ints) -> Floats:
+    """(n,) sum over the sentence of a unit, equal ``kinds`` counted once."""
     numbers = passage.sentence - int(passage.sentence[0])
     hit = np.flatnonzero(weighted)
-    _, first = np.unique((numbers[hit] << 32) + passage.stems[hit], return_index=True)
+    _, first = np.unique((numbers[hit] << 32) + kinds[hit], return_index=True)
     kept = hit[first]
     sums = np.bincount(numbers[kept], weights=weighted[kept], minlength=int(numbers.max()) + 1)
-    spread: Floats = np.minimum(sums / total, 1.5).astype(np.float32)[numbers]
+    spread: Floats = sums.astype(np.float32)[numbers]
     return spread

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from groundtune.errors import ModelError, SpecError
 from groundtune.models import reader as module
 from groundtune.models.reader import open_reader, top_spans
-from groundtune.models.reader_units import MATCHES, cut, encode, matches
+from groundtune.models.reader_network import Network
+from groundtune.models.reader_units import IDS, MATCHES, UNKNOWN, cut, encode, matches, rows_of
 
 
 def test_a_stated_fact_is_found_in_three_languages():
@@ -97,6 +98,49 @@ def test_cut_keeps_units_together():
     assert part.sentence.tolist() == [1, 1]
 
 
+def test_a_match_counts_more_where_it_is_rare():
+    text = "The pump hums. The pump drips. The pump has a valve here. The pump is red."
+    found = matches(encode(text), encode("Which pump has a valve?"))
+    words = text.replace(".", " .").split()
+    pump, valve = words.index("pump"), words.index("valve")
+    assert found[pump, 4] == found[valve, 4] == 1.0  # the plain match does not tell them apart
+    assert found[pump, 10] == 0.25 and found[valve, 10] == 1.0
+    assert found[valve, 11] == found[:, 11].max() == 1.0 > found[pump, 11]
+    assert found[valve, 12] > found[-1, 12] > 0
+    found = matches(encode("水泵響。水泵滴水。水泵有閥門。水泵是紅的。"), encode("哪個水泵有閥門？"))
+    assert found[0, 10] < found[13, 10]  # the character 水 of 水泵 and 門 of 閥門
+
+
+def test_ids_without_a_row_share_one_of_their_kind():
+    known, new = encode("cat 貓咪"), encode("zeppelin 鯨")
+    keys = np.unique(known.ids)
+    assert keys[rows_of(known, keys) - UNKNOWN].tolist() == known.ids.tolist()
+    assert rows_of(new, keys).tolist() == [list(range(IDS)), list(range(IDS, UNKNOWN))]
+
+
+def test_each_kind_of_script_has_its_network(monkeypatch):
+    reader = open_reader("reader")
+    asked = []
+    monkeypatch.setattr(Network, "logits", lambda self, passages, _: asked.append(self) or [None] * len(passages))
+    texts = [encode(text) for text in ("The shop opens at nine.", "本店は九時に開く。")]
+    reader.logits(texts, encode("When does the shop open?"))
+    reader.logits(texts[:1], encode("本店は何時に開きますか。"))
+    words, characters = reader._networks["words"], reader._networks["characters"]
+    assert {id(n) for n in asked[:2]} == {id(words), id(characters)} and asked[2] is characters
+
+
+@pytest.mark.parametrize("question", ["When does the shop open?", "本店はいつ休みますか。"])
+def test_a_text_reads_the_same_alone_and_beside_others(question):
+    reader = open_reader("reader")
+    texts = [
+        encode(t * n) for t, n in (("The shop opens at nine. ", 4), ("京都の本店は月曜日に休みます。", 9), ("Two.", 1))
+    ]
+    together = reader.logits(texts, encode(question))
+    for text, logits in zip(texts, together, strict=True):
+        assert logits.shape == (1 + len(text), 2)
+        assert np.abs(logits - reader.logits([text], encode(question))[0]).max() < 1e-3
+
+
 @pytest.mark.tune
 def test_numpy_and_torch_agree():
     import sys
@@ -105,27 +149,11 @@ def test_numpy_and_torch_agree():
     recipes = Path(__file__).parents[3] / "recipes"
     sys.path.insert(0, str(recipes))
     try:
-        import torch
-        from reader_model import ReaderNet
+        from reader_export import parity
     finally:
         sys.path.remove(str(recipes))
-    reader = open_reader("reader")
-    net = ReaderNet().eval()
     with np.load(module.FOLDER / "weights.npz") as stored:
-        state = {k: torch.tensor(stored[k].astype(np.float32)) for k in stored.files if not k.startswith("embed.")}
-        table = stored["embed.codes"].astype(np.float32) * stored["embed.scale"].astype(np.float32)[:, None]
-    net.load_state_dict(state | {"embed.weight": torch.tensor(table)})
-    passage, question = (
-        encode("The shop opens at nine. 京都の本店は月曜日に休みます。"),
-        encode("When does the shop open?"),
-    )
-    inputs = [
-        torch.tensor(passage.ids).long()[None], torch.tensor(matches(passage, question))[None], torch.tensor([len(passage)]),
-        torch.tensor(question.ids).long()[None], torch.tensor(matches(question, passage))[None], torch.tensor([len(question)]),
-    ]  # fmt: skip
-    with torch.no_grad():
-        expected = net(*inputs)[0].numpy()
-    assert np.abs(expected - reader.logits(passage, question)).max() < 1e-3
+        assert parity({name: stored[name] for name in stored.files}, open_reader("reader")) < 1e-3
 
 
 def test_a_script_it_has_never_seen_gives_no_answer():

@@ -15,38 +15,61 @@ QUESTION = "When does the shop open? 何曜日に休みますか"
 
 def test_reader_in_torch_and_in_numpy():
     import torch
+    from reader_export import coded
     from reader_model import ReaderNet
-    from reader_train import Row, pack
+    from reader_train import Row, pack, whole
 
-    from groundtune.models.reader import BuiltinReader
-    from groundtune.models.reader_units import encode
+    from groundtune.models.reader_network import Network
+    from groundtune.models.reader_units import UNKNOWN, encode
 
     torch.manual_seed(0)
-    net = ReaderNet(width=64, stacks=2).eval()
-    for name, parameter in net.named_parameters():
-        if name.endswith("gain") or name == "sentinel":
-            parameter.data.normal_(1.0, 0.1)
-    weights = {name: p.detach().numpy() for name, p in net.named_parameters() if name != "embed.weight"}
-    table = net.embed.weight.detach().numpy()
-    scale = np.abs(table).max(axis=1) / 127
-    codes = np.round(table / scale[:, None]).astype(np.int8)
-    net.embed.weight.data = torch.from_numpy(codes.astype(np.float32) * scale[:, None])
-    card = {"threshold": 0.5, "calibration": {"slope": 1.0, "offset": 0.0}}
-    reader = BuiltinReader(weights | {"embed.codes": codes, "embed.scale": scale}, card)
     passage, question = encode(PASSAGE), encode(QUESTION)
+    keys = np.unique(passage.ids)[::2]  # every other id is unknown
+    net = ReaderNet(UNKNOWN + len(keys), width=64, stacks=2).eval()
+    weights = {"keys": keys}
+    for name, parameter in net.named_parameters():
+        if name.endswith(("gain", "near")) or name == "sentinel":
+            parameter.data.normal_(1.0, 0.3)
+        if name.endswith("weight") and parameter.ndim == 2:
+            weights |= coded(name.removesuffix(".weight"), parameter.detach().numpy())
+        else:
+            weights[name] = parameter.detach().numpy()
+    exact = {n: p.clone() for n, p in net.state_dict().items()}
+    net.load_state_dict(whole(weights))
+    assert all(
+        (exact[n] - p).abs().max() <= p.abs().max() / 200 for n, p in net.state_dict().items()
+    )  # 8 bits are enough
+    network = Network(weights)
     shorter = encode("Short one.")  # padding beside a longer row must not change it
     with torch.no_grad():
-        both = net(*pack([Row(passage, question, []), Row(shorter, question, [])])).numpy()
-    assert np.abs(both[0][: len(passage) + 1] - reader.logits(passage, question)).max() < 2e-4
-    assert np.abs(both[1][: len(shorter) + 1] - reader.logits(shorter, question)).max() < 2e-4
+        both = net(*pack([Row(passage, question, []), Row(shorter, question, [])], keys)).numpy()
+    for row, one in zip(both, network.logits([passage, shorter], question), strict=True):
+        assert np.abs(row[: len(one)] - one).max() < 2e-4
     assert both[0].std() > 0.01
+
+
+def test_distances_have_the_gradient_of_plain_indexing():
+    import torch
+    from reader_model import distances
+
+    from groundtune.models.reader_network import FAR
+
+    for n in (1, FAR + 1, FAR + 30):
+        near = torch.randn(2, 2 * FAR + 1, dtype=torch.float64, requires_grad=True)
+        column = torch.arange(n)
+        plain = near[:, (column[None] - column[:, None]).clamp(-FAR, FAR) + FAR]
+        weight = torch.randn(2, n, n, dtype=torch.float64)
+        assert torch.equal(distances(near, n), plain)
+        (ours,) = torch.autograd.grad((distances(near, n) * weight).sum(), near)
+        (theirs,) = torch.autograd.grad((plain * weight).sum(), near)
+        assert torch.allclose(ours, theirs)
 
 
 def test_words_with_the_same_company_start_alike():
     from reader_data import SPANS, Bank, _flat
-    from reader_words import first_table
+    from reader_words import first_keys, first_table
 
-    from groundtune.models.reader_units import encode
+    from groundtune.models.reader_units import IDS, UNKNOWN, encode, rows_of
 
     animals, drinks = ("cat", "dog", "horse", "goat"), ("tea", "coffee", "juice", "cocoa")
     texts = [f"The {a} sleeps in the barn near a field." for a in animals for _ in range(12)]
@@ -55,16 +78,19 @@ def test_words_with_the_same_company_start_alike():
     asked, asked_at = _flat([encode("Where does the cat sleep?")])
     of, groups = np.zeros(1, int), np.zeros(len(texts), int)
     bank = Bank(passages, passage_at, asked, asked_at, of, np.zeros((1, SPANS, 2)), of > 0, groups)
-    table = first_table({"en": bank}, 4, 0.1)
-    assert table.shape[1] == 4 and np.allclose(table[np.abs(table).sum(1) > 0].std(0), 0.1, atol=1e-4)
+    keys = first_keys({"en": bank}, 5000)
+    assert len(first_keys({"en": bank}, 20)) == 20 and rows_of(encode("barn zeppelin"), keys)[:, 0].tolist()[1] == 0
+    table = first_table({"en": bank}, keys, 4, 0.1)
+    assert table.shape == (UNKNOWN + len(keys), 4)
+    assert np.allclose(table[np.abs(table).sum(1) > 0].std(0), 0.1, atol=1e-4)
 
     def like(first, second):
-        a, b = (table[encode(word).ids[0, 0]] for word in (first, second))
+        a, b = (table[rows_of(encode(word), keys)[0, 0]] for word in (first, second))
         return a @ b / np.linalg.norm(a) / np.linalg.norm(b)
 
     assert like("cat", "horse") > 0.9 > like("cat", "tea") + 0.5
     assert like("coffee", "cocoa") > 0.9
-    assert not table[encode("zeppelin").ids[0, 0]].any()
+    assert set(rows_of(encode("貓"), keys)[0].tolist()) == set(range(IDS, UNKNOWN))  # never seen: unknown of each kind
 
 
 def test_lean_forward_of_the_base_recipe_is_the_library_s():
