@@ -70,6 +70,7 @@ def export(checkpoint: Path) -> dict[str, np.ndarray]:
 
 
 def coded(name: str, matrix: np.ndarray) -> dict[str, np.ndarray]:
+    """A matrix as int8 codes with a float16 scale per row."""
     scale = np.maximum((np.abs(matrix).max(axis=1) / 127).astype(np.float16), np.finfo(np.float16).smallest_subnormal)
     codes = np.clip(np.round(matrix / scale.astype(np.float32)[:, None]), -127, 127)
     return {f"{name}.codes": codes.astype(np.int8), f"{name}.scale": scale}
@@ -184,11 +185,11 @@ def main() -> None:
     args = parser.parse_args()
     shipped = json.loads((FOLDER / "card.json").read_text(encoding="utf-8"))
     weights = read_weights(FOLDER / "weights.npz", shipped["sha256"]["weights.npz"])
-    training = shipped.get("training", {})
+    training = shipped["training"]
     for kind in KINDS if args.trained else ():
         checkpoint = args.trained / f"checkpoint-{kind}.pt"
         if checkpoint.exists():
-            weights = {n: w for n, w in weights.items() if n.startswith(KINDS) and not n.startswith(f"{kind}/")}
+            weights = {n: w for n, w in weights.items() if not n.startswith(f"{kind}/")}
             weights |= {f"{kind}/{n}": w for n, w in export(checkpoint).items()}
             training[kind] = trained(args.trained / f"log-{kind}.jsonl", training.get(kind) if args.resumed else None)
     card = {"name": "builtin:reader", "threshold": 0.0, "calibration": shipped["calibration"] | {"least": {}}}

@@ -1,4 +1,4 @@
-"""The network of ``builtin:reader`` in torch, for training. ``groundtune.models.reader`` is the same in NumPy.
+"""The network of ``builtin:reader`` in torch, for training. ``groundtune.models.reader_network`` is the same in NumPy.
 
 Hashed embeddings and match features -> shared encoder (convolution, gated recurrence both ways, self-attention) ->
 context-question attention -> stacks of convolution, recurrence, attention to the question, self-attention and a feed-forward

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from groundtune.models.reader_units import SHARE, Encoded, cut, matches
+from groundtune.models.reader_units import Encoded, cut, sentence_share
 
 WINDOW, STRIDE = 400, 300  # units read at once, and the step between two windows of a long text
 SENTENCES = 4  # sentences around which is read
@@ -52,7 +52,7 @@ def _best_sentences(texts: Sequence[Encoded], question: Encoded) -> list[tuple[i
     found: list[tuple[float, int, int]] = []
     for index, text in enumerate(texts):
         if len(text):
-            share = matches(text, question)[:, SHARE]
+            share = sentence_share(text, question)
             numbers, first = np.unique(text.sentence, return_index=True)
             found.extend((-float(share[at]), index, int(number)) for number, at in zip(numbers, first, strict=True))
     found.sort()

@@ -26,10 +26,11 @@ IDS = 5  # hashed ids per unit
 UNKNOWN = 2 * IDS  # first rows of a table: ids without a row of their own, by column, of words and of CJK characters
 MATCHES = 13  # match features per unit
 NEAR, WIDE = 10, 15  # units to each side for the local densities
-SHARE = 6  # the match feature that is the same for a whole sentence: its share of the question
+SHARE = 6  # the match feature that is the same for a whole sentence: its share of the question (``sentence_share``)
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
 
 _UNIT = re.compile(f"[{CJK}]|\\d+|[^\\W\\d_{CJK}]+|[^\\s]", re.UNICODE)
 _VARIANTS = str.maketrans("臺裏爲衆峯羣牀麪", "台裡為眾峰群床麵")
@@ -192,13 +193,9 @@ def matches(passage: Encoded, question: Encoded) -> Floats:
     if not n or not len(question):
         return out
     exact = (passage.keys[:, None] == question.keys[None]).any(1)
-    stem = (passage.stems[:, None] == question.stems[None]).any(1)
-    forward = (passage.pairs[:, None] == question.pairs[None, :-1]).any(1)
-    backward = np.concatenate([[False], forward[:-1]])
-    # A single CJK character says little, a bigram says much.
-    weighted = passage.weights * np.where(passage.single, forward | backward, stem)
+    stem, forward, backward, weighted = _weighted(passage, question)
     total = float(question.weights.sum()) or 1.0
-    share = np.minimum(_by_sentence(passage, weighted, passage.stems) / total, 1.5)
+    share = _share(passage, weighted, total)
     out[:, 0], out[:, 1], out[:, 2], out[:, 3] = exact, stem, forward, backward
     out[:, 4] = weighted
     out[:, 5] = _density(weighted, NEAR) / total
@@ -215,6 +212,27 @@ def matches(passage: Encoded, question: Encoded) -> Floats:
     out[:, 11] = sentence / (sentence.max() or 1.0)
     out[:, 12] = near / (near.max() or 1.0)
     return out
+
+
+def sentence_share(passage: Encoded, question: Encoded) -> Floats:
+    """(n,) the feature SHARE of ``matches`` alone."""
+    if not len(passage) or not len(question):
+        return np.zeros(len(passage), dtype=np.float32)
+    return _share(passage, _weighted(passage, question)[3], float(question.weights.sum()) or 1.0)
+
+
+def _weighted(passage: Encoded, question: Encoded) -> tuple[Bools, Bools, Bools, Floats]:
+    """(n,) each: stem, pair with the next, pair with the one before, weight of the match."""
+    stem = (passage.stems[:, None] == question.stems[None]).any(1)
+    forward = (passage.pairs[:, None] == question.pairs[None, :-1]).any(1)
+    backward = np.concatenate([[False], forward[:-1]])
+    # A single CJK character says little, a bigram says much.
+    return stem, forward, backward, passage.weights * np.where(passage.single, forward | backward, stem)
+
+
+def _share(passage: Encoded, weighted: Floats, total: float) -> Floats:
+    share: Floats = np.minimum(_by_sentence(passage, weighted, passage.stems) / total, 1.5)
+    return share
 
 
 def _density(weighted: Floats, reach: int) -> Floats:
