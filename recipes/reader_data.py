@@ -7,6 +7,7 @@ They are most of what there is for Traditional Chinese, where people wrote only 
 
 from __future__ import annotations
 
+import os
 import random
 import re
 from collections.abc import Iterator
@@ -65,7 +66,9 @@ class Bank:
 
     def save(self, path: Path) -> None:
         flat = {f"p.{k}": v for k, v in self.passages.items()} | {f"q.{k}": v for k, v in self.asked.items()}
-        np.savez(path, passage_at=self.passage_at, asked_at=self.asked_at, of=self.of, spans=self.spans, made=self.made, group=self.group, **flat)
+        own = path.with_name(f"{path.stem}-{os.getpid()}.tmp.npz")  # two processes may be at it
+        np.savez(own, passage_at=self.passage_at, asked_at=self.asked_at, of=self.of, spans=self.spans, made=self.made, group=self.group, **flat)
+        os.replace(own, path)
 
     @classmethod
     def load(cls, path: Path) -> Bank:

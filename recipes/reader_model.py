@@ -62,30 +62,56 @@ class Conv(nn.Module):
         return x + self.drop(F.relu(self.mix(shifted)))
 
 
-class Scan(torch.autograd.Function):
-    """(n, b, d): c[t] = keep[t] c[t - 1] + new[t]. Written out, because autograd would keep a graph of every step."""
+class Gated(torch.autograd.Function):
+    """gate · tanh(c), c[t] = keep c[t - 1] + (1 - keep) new (n, b, 2 d) of ``z`` (n, b, 6 d): new, and keep and gate before their
+    sigmoid; of each the half that runs forward first, then the one that runs from the end. ``inside`` (n, b, 1) is 0 in padding.
+    Written out, because autograd would keep a graph of every step and a dozen copies.
+    """
 
     @staticmethod
-    def forward(ctx: Any, keep: torch.Tensor, new: torch.Tensor) -> torch.Tensor:
-        state = new.clone()
-        for t in range(1, len(state)):
-            state[t].addcmul_(keep[t], state[t - 1])
-        ctx.save_for_backward(keep, state)
-        return state
+    def forward(ctx: Any, z: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:
+        new, keep, gate = z.chunk(3, dim=-1)
+        new, keep, gate = new * inside, torch.sigmoid(keep), torch.sigmoid(gate)
+        state = torch.addcmul(new, keep, new, value=-1)
+        scan(keep, state)
+        said = torch.tanh(state)
+        ctx.save_for_backward(inside, new, keep, gate, state, said)
+        return gate * said
 
     @staticmethod
-    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        keep, state = ctx.saved_tensors
-        to_new, to_keep = gradient.clone(), torch.zeros_like(keep)
-        for t in range(len(to_new) - 2, -1, -1):
-            to_new[t].addcmul_(keep[t + 1], to_new[t + 1])
-        torch.mul(to_new[1:], state[:-1], out=to_keep[1:])
-        return to_keep, to_new
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:
+        inside, new, keep, gate, state, said = ctx.saved_tensors
+        d = state.shape[-1] // 2
+        to_z = state.new_empty(*state.shape[:2], 6 * d)
+        to_new, to_keep, to_gate = to_z.chunk(3, dim=-1)
+        torch.ops.aten.sigmoid_backward.grad_input(gradient * said, gate, grad_input=to_gate)
+        to_state = torch.ops.aten.tanh_backward(gradient * gate, said)
+        later = torch.zeros_like(keep)  # what the next step keeps of this one
+        later[:-1, :, :d], later[1:, :, d:] = keep[1:, :, :d], keep[:-1, :, d:]
+        scan(later, to_state, back=True)
+        before = new.neg()
+        before[1:, :, :d] += state[:-1, :, :d]
+        before[:-1, :, d:] += state[1:, :, d:]
+        torch.ops.aten.sigmoid_backward.grad_input(before.mul_(to_state), keep, grad_input=to_keep)
+        torch.mul(torch.addcmul(to_state, to_state, keep, value=-1), inside, out=to_new)
+        return to_z, None
+
+
+def scan(keep: torch.Tensor, state: torch.Tensor, back: bool = False) -> None:
+    """In place, over the first axis: state[t] += keep[t] state[t - 1] in the first half of the channels and
+    keep[t] state[t + 1] in the second; ``back`` swaps the directions.
+    """
+    halves = [list(zip(k.unbind(), s.unbind(), strict=True)) for k, s in zip(keep.chunk(2, -1), state.chunk(2, -1), strict=True)]
+    halves[0 if back else 1].reverse()
+    for steps in halves:
+        before = steps[0][1]
+        for k, s in steps[1:]:
+            before = s.addcmul_(k, before)
 
 
 class Recur(nn.Module):
-    """x + W · (gate · tanh(c)), where c runs over the text in both directions: c[t] = keep c[t - 1] + (1 - keep) new, and gate,
-    keep and new depend on x[t] alone (Lei et al. 2018, Simple Recurrent Units, without their recurrent weights)."""
+    """x + W · (gate · tanh(c)), where c runs over the text in both directions (``Gated``), and gate, keep and new depend on x[t]
+    alone (Lei et al. 2018, Simple Recurrent Units, without their recurrent weights)."""
 
     def __init__(self, width: int, drop: float) -> None:
         super().__init__()
@@ -96,18 +122,9 @@ class Recur(nn.Module):
         self.drop = Drop(drop)
 
     def forward(self, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        b = len(x)
-        new, keep, gate = self.into(self.norm(x)).chunk(3, dim=-1)
-        keep = torch.sigmoid(keep)
-        state = Scan.apply(both_ways(keep), both_ways((1 - keep) * new * mask)).transpose(0, 1)
-        state = torch.cat([state[:b], state[b:].flip(1)], dim=-1)
-        return x + self.drop(self.out(torch.sigmoid(gate) * torch.tanh(state)))
-
-
-def both_ways(x: torch.Tensor) -> torch.Tensor:
-    """(b, n, 2 d) -> (n, 2 b, d): the first half of the channels as it is, then the second half from the end."""
-    fore, back = x.chunk(2, dim=-1)
-    return torch.cat([fore, back.flip(1)]).transpose(0, 1).contiguous()
+        z = self.into(self.norm(x).transpose(0, 1).contiguous())
+        said = self.out(Gated.apply(z, mask.transpose(0, 1).contiguous()))
+        return x + self.drop(said.transpose(0, 1))
 
 
 def heads_of(x: torch.Tensor, heads: int) -> torch.Tensor:

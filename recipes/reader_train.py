@@ -4,7 +4,7 @@
 
 ``words`` is English, ``characters`` Japanese and Traditional Chinese; the two can run beside each other on two cores. (With
 ``torchrun --nproc-per-node 2`` two processes train one network: each draws its own questions, weights are averaged every few
-batches.) An answer may stand at several places of its paragraph: every occurrence counts (marginal likelihood). One in six
+batches.) An answer may stand at several places of its paragraph: every occurrence counts (marginal likelihood). One in five
 questions comes with a passage that does not answer it (its answer sentences removed, another paragraph, most often the one
 of the same article that shares most words with the question, or a word of the question replaced). Embeddings start from
 what words keep company with (``reader_words``). With ``--half`` (a processor with AVX-512 bf16) network weights are bfloat16
@@ -32,14 +32,15 @@ from reader_words import first_keys, first_table
 
 from groundtune.measure.scorers import exact_match, token_f1
 from groundtune.models.reader import FOLDER, of_kind
+from groundtune.models.reader_network import decoded
 from groundtune.models.reader_units import IDS, MATCHES, UNKNOWN, Encoded, cut, matches, rows_of
 
 WINDOW, QUESTION = 416, 60
 SHARES = {"words": {"en": 1.0}, "characters": {"ja": 0.58, "zh-Hant": 0.42}}  # of the training questions
 ROWS = 65_536  # of the embedding table
-WHOLE = {"en": 1.0, "ja": 0.2, "zh-Hant": 0.2}  # share of whole paragraphs (up to WINDOW units); the others are cut: a third of the time
+WHOLE = {"en": 1.0, "ja": 0.3, "zh-Hant": 0.3}  # share of whole paragraphs (up to WINDOW units); the others are cut: a third of the time
 MADE = {"en": (30_000, 0.03), "ja": (40_000, 0.1), "zh-Hant": (150_000, 0.55)}  # made questions, their share per draw
-NEGATIVE = 0.16
+NEGATIVE = 0.2
 STD = 0.1  # standard deviation of embeddings that start from word statistics
 
 
@@ -294,9 +295,8 @@ def whole(weights: dict[str, np.ndarray]) -> dict[str, torch.Tensor]:
     state = {}
     for name, array in weights.items():
         if name.endswith(".codes"):
-            name = name.removesuffix(".codes")
-            array = array.astype(np.float32) * weights[f"{name}.scale"].astype(np.float32)[:, None]
-            name += ".weight"
+            matrix = name.removesuffix(".codes")
+            name, array = f"{matrix}.weight", decoded(weights, matrix)
         if name != "keys" and not name.endswith(".scale"):
             state[name] = torch.from_numpy(array.astype(np.float32))
     return state

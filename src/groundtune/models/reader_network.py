@@ -94,6 +94,13 @@ class Rows:
             self.inside[part] = 1
 
 
+def decoded(weights: Weights, matrix: str) -> Floats:
+    """The float32 values of a matrix that ships as int8 ``codes`` and a ``scale`` per row."""
+    scale = weights[f"{matrix}.scale"].astype(np.float32)
+    values: Floats = weights[f"{matrix}.codes"] * scale[:, None]
+    return values
+
+
 def _expand(weights: Weights) -> Weights:
     """float32, matrices transposed to (in, out); the embedding table stays int8 with a float32 scale per row."""
     made: Weights = {}
@@ -101,8 +108,8 @@ def _expand(weights: Weights) -> Weights:
         if name.startswith("embed."):
             made[name] = array if array.dtype == np.int8 else array.astype(np.float32)
         elif name.endswith(".codes"):
-            scale = weights[f"{name.removesuffix('.codes')}.scale"].astype(np.float32)
-            made[f"{name.removesuffix('.codes')}.weight"] = np.ascontiguousarray((array * scale[:, None]).T)
+            matrix = name.removesuffix(".codes")
+            made[f"{matrix}.weight"] = np.ascontiguousarray(decoded(weights, matrix).T)
         elif name != "keys" and not name.endswith(".scale"):
             made[name] = array.astype(np.float32)
     return made
@@ -179,11 +186,12 @@ def _attend(
     near = w.get(f"{name}.near")
     mixed = np.zeros_like(x)
     for own, theirs in zip(rows.parts, (of_other or rows).parts, strict=True):
+        bias = None if near is None else _toeplitz(near, own.stop - own.start)
         for head in range(HEADS):
             at = slice(head * size, head * size + size)
             scores: Floats = q[own, at] @ seen[theirs, at].T
-            if near is not None:
-                scores += _toeplitz(near[head], len(scores))
+            if bias is not None:
+                scores += bias[head]
             weight = _softmax(scores, 1)
             mixed[own, at] = weight @ seen[theirs, d + at.start : d + at.stop]
     out: Floats = mixed @ w[f"{name}.out.weight"]
@@ -192,9 +200,9 @@ def _attend(
 
 
 def _toeplitz(near: Floats, n: int) -> Floats:
-    """(n, n) view: ``near`` at the distance column - row, which counts as FAR beyond that."""
-    wide: Floats = near[np.clip(np.arange(1 - n, n), -FAR, FAR) + FAR]
-    return np.lib.stride_tricks.sliding_window_view(wide, n)[::-1]
+    """(heads, n, n) view: ``near`` at the distance column - row, which counts as FAR beyond that."""
+    wide: Floats = near[:, np.clip(np.arange(1 - n, n), -FAR, FAR) + FAR]
+    return np.lib.stride_tricks.sliding_window_view(wide, n, axis=1)[:, ::-1]
 
 
 def _softmax(x: Floats, axis: int) -> Floats:

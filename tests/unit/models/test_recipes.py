@@ -65,6 +65,17 @@ def test_distances_have_the_gradient_of_plain_indexing():
         assert torch.allclose(ours, theirs)
 
 
+def test_gradients_of_the_gated_recurrence():
+    import torch
+    from reader_model import Gated
+
+    torch.manual_seed(0)
+    z = torch.randn(5, 2, 12, dtype=torch.double, requires_grad=True)
+    inside = torch.ones(5, 2, 1, dtype=torch.double)
+    inside[3:, 1] = 0
+    assert torch.autograd.gradcheck(lambda z: Gated.apply(z, inside), (z,))
+
+
 def test_words_with_the_same_company_start_alike():
     from reader_data import SPANS, Bank, _flat
     from reader_words import first_keys, first_table
