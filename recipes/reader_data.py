@@ -66,9 +66,9 @@ class Bank:
 
     def save(self, path: Path) -> None:
         flat = {f"p.{k}": v for k, v in self.passages.items()} | {f"q.{k}": v for k, v in self.asked.items()}
-        own = path.with_name(f"{path.stem}-{os.getpid()}.tmp.npz")  # two processes may be at it
-        np.savez(own, passage_at=self.passage_at, asked_at=self.asked_at, of=self.of, spans=self.spans, made=self.made, group=self.group, **flat)
-        os.replace(own, path)
+        save_whole(
+            path, passage_at=self.passage_at, asked_at=self.asked_at, of=self.of, spans=self.spans, made=self.made, group=self.group, **flat
+        )
 
     @classmethod
     def load(cls, path: Path) -> Bank:
@@ -76,6 +76,13 @@ class Bank:
             p = {k: z[f"p.{k}"] for k in FIELDS}
             q = {k: z[f"q.{k}"] for k in FIELDS}
             return cls(p, z["passage_at"], q, z["asked_at"], z["of"], z["spans"], z["made"], z["group"])
+
+
+def save_whole(path: Path, **arrays: np.ndarray) -> None:
+    """``np.savez`` that another process, which may be at the same, never sees half of."""
+    own = path.with_name(f"{path.stem}-{os.getpid()}.tmp.npz")
+    np.savez(own, **arrays)
+    os.replace(own, path)
 
 
 def _part(flat: dict[str, np.ndarray], at: np.ndarray, index: int) -> Encoded:

@@ -35,6 +35,7 @@ from groundtune import Document, KnowledgeBase
 from groundtune.knowledge.reading import PRIOR, read_hits
 from groundtune.measure.scorers import exact_match, token_f1
 from groundtune.models.reader import FOLDER, KINDS, BuiltinReader, of_kind
+from groundtune.models.reader_network import stacks_of
 from groundtune.models.reader_units import encode
 from groundtune.models.shipped import read_weights
 from groundtune.text.normalise import contains_answer
@@ -60,12 +61,17 @@ class Try:
 def export(checkpoint: Path) -> dict[str, np.ndarray]:
     """Weights of one network as they ship (``reader_network``)."""
     saved = torch.load(checkpoint, weights_only=False)
-    weights = {"keys": saved["keys"]} | coded("embed", saved["table"].numpy())
-    for name, master in zip(saved["names"], saved["masters"], strict=True):
-        if name.endswith(".weight") and master.ndim == 2:
-            weights |= coded(name.removesuffix(".weight"), master.numpy())
+    return {"keys": saved["keys"]} | as_shipped({"embed.weight": saved["table"], **dict(zip(saved["names"], saved["masters"], strict=True))})
+
+
+def as_shipped(parameters: dict[str, torch.Tensor]) -> dict[str, np.ndarray]:
+    """Matrices as int8 codes, the rest as float16."""
+    weights = {}
+    for name, values in parameters.items():
+        if name.endswith(".weight") and values.ndim == 2:
+            weights |= coded(name.removesuffix(".weight"), values.numpy())
         else:
-            weights[name] = master.numpy().astype(np.float16)
+            weights[name] = values.numpy().astype(np.float16)
     return weights
 
 
@@ -83,8 +89,7 @@ def parity(weights: dict[str, np.ndarray], reader: BuiltinReader) -> float:
     worst = 0.0
     for kind in KINDS:
         own = of_kind(weights, kind)
-        stacks = 1 + max(int(n.split(".")[1]) for n in own if n.startswith("stacks."))
-        net = ReaderNet(len(own["embed.codes"]), len(own["sentinel"]), stacks=stacks).eval()
+        net = ReaderNet(len(own["embed.codes"]), len(own["sentinel"]), stacks=stacks_of(own)).eval()
         net.load_state_dict(whole(own))
         passage, question = map(encode, texts[kind])
         with torch.no_grad():

@@ -26,7 +26,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.distributed as dist
-from reader_data import Altered, Bank, build
+from reader_data import Altered, Bank, build, save_whole
 from reader_model import ReaderNet
 from reader_words import first_keys, first_table
 
@@ -201,9 +201,7 @@ def table_of(banks: dict[str, Bank], out: Path, kind: str, size: int) -> tuple[n
     path = out / f"table-{kind}-{size}.npz"
     if not path.exists():
         keys = first_keys(banks, ROWS - UNKNOWN)
-        own = out / f"table-{os.getpid()}.tmp.npz"  # two processes may be at it
-        np.savez(own, keys=keys, table=first_table(banks, keys, size, STD))
-        os.replace(own, path)
+        save_whole(path, keys=keys, table=first_table(banks, keys, size, STD))
     with np.load(path) as z:
         return z["keys"], z["table"]
 

@@ -31,7 +31,7 @@ class Network:
     def __init__(self, weights: Weights) -> None:
         self._keys = weights["keys"]
         self._w = _expand(weights)
-        self._stacks = 1 + max(int(name.split(".")[1]) for name in self._w if name.startswith("stacks."))
+        self._stacks = stacks_of(weights)
 
     def logits(self, passages: Sequence[Encoded], question: Encoded) -> list[Floats]:
         """Of each passage (1 + units, 2) start and end logits; row 0 is the no-answer sentinel. One matrix product serves
@@ -92,6 +92,11 @@ class Rows:
         self.inside = np.zeros((at, 1), dtype=np.float32)
         for part in self.parts:
             self.inside[part] = 1
+
+
+def stacks_of(weights: Weights) -> int:
+    """How many stacks a network has."""
+    return 1 + max(int(name.split(".")[1]) for name in weights if name.startswith("stacks."))
 
 
 def decoded(weights: Weights, matrix: str) -> Floats:

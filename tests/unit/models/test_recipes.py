@@ -15,7 +15,7 @@ QUESTION = "When does the shop open? 何曜日に休みますか"
 
 def test_reader_in_torch_and_in_numpy():
     import torch
-    from reader_export import coded
+    from reader_export import as_shipped
     from reader_model import ReaderNet
     from reader_train import Row, pack, whole
 
@@ -26,15 +26,11 @@ def test_reader_in_torch_and_in_numpy():
     passage, question = encode(PASSAGE), encode(QUESTION)
     keys = np.unique(passage.ids)[::2]  # every other id is unknown
     net = ReaderNet(UNKNOWN + len(keys), width=64, stacks=2).eval()
-    weights = {"keys": keys}
     for name, parameter in net.named_parameters():
         if name.endswith(("gain", "near")) or name == "sentinel":
             parameter.data.normal_(1.0, 0.3)
-        if name.endswith("weight") and parameter.ndim == 2:
-            weights |= coded(name.removesuffix(".weight"), parameter.detach().numpy())
-        else:
-            weights[name] = parameter.detach().numpy()
     exact = {n: p.clone() for n, p in net.state_dict().items()}
+    weights = {"keys": keys} | as_shipped(exact)
     net.load_state_dict(whole(weights))
     assert all(
         (exact[n] - p).abs().max() <= p.abs().max() / 200 for n, p in net.state_dict().items()
