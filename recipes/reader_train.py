@@ -4,7 +4,7 @@
 
 ``words`` is English, ``characters`` Japanese and Traditional Chinese; the two can run beside each other on two cores. (With
 ``torchrun --nproc-per-node 2`` two processes train one network: each draws its own questions, weights are averaged every few
-batches.) An answer may stand at several places of its paragraph: every occurrence counts (marginal likelihood). One in five
+batches.) An answer may stand at several places of its paragraph: every occurrence counts (marginal likelihood). One in four
 questions comes with a passage that does not answer it (its answer sentences removed, another paragraph, most often the one
 of the same article that shares most words with the question, or a word of the question replaced). Embeddings start from
 what words keep company with (``reader_words``). With ``--half`` (a processor with AVX-512 bf16) network weights are bfloat16
@@ -36,11 +36,11 @@ from groundtune.models.reader_network import decoded
 from groundtune.models.reader_units import IDS, MATCHES, UNKNOWN, Encoded, cut, matches, rows_of
 
 WINDOW, QUESTION = 416, 60
-SHARES = {"words": {"en": 1.0}, "characters": {"ja": 0.58, "zh-Hant": 0.42}}  # of the training questions
+SHARES = {"words": {"en": 1.0}, "characters": {"ja": 0.5, "zh-Hant": 0.5}}  # of the training questions
 ROWS = 65_536  # of the embedding table
 WHOLE = {"en": 1.0, "ja": 0.3, "zh-Hant": 0.3}  # share of whole paragraphs (up to WINDOW units); the others are cut: a third of the time
 MADE = {"en": (30_000, 0.03), "ja": (40_000, 0.1), "zh-Hant": (150_000, 0.55)}  # made questions, their share per draw
-NEGATIVE = 0.2
+NEGATIVE = 0.25
 STD = 0.1  # standard deviation of embeddings that start from word statistics
 
 
@@ -69,9 +69,9 @@ class Drawer:
         spans = [(int(a), int(b)) for a, b in bank.spans[index] if a >= 0]
         if rng.random() < NEGATIVE:
             kind = rng.random()
-            if kind < 0.3 and (other := self.altered[lang](bank.question(index), rng)) is not None:
+            if kind < 0.25 and (other := self.altered[lang](bank.question(index), rng)) is not None:
                 question = cut(other, 0, QUESTION)
-            elif kind < 0.55:
+            elif kind < 0.4:
                 passage = without(passage, spans)
             else:
                 passage = bank.passage(self._other(bank, own, question, rng))
@@ -88,11 +88,11 @@ class Drawer:
 
     @staticmethod
     def _other(bank: Bank, own: int, question: Encoded, rng: random.Random) -> int:
-        near = np.flatnonzero(bank.group == bank.group[own]) if rng.random() < 0.75 else np.zeros(0, np.int64)
+        near = np.flatnonzero(bank.group == bank.group[own]) if rng.random() < 0.85 else np.zeros(0, np.int64)
         if len(near) < 2:
             return rng.randrange(len(bank.passage_at) - 1)
         near = near[near != own]
-        if rng.random() < 0.6:  # what retrieval would find
+        if rng.random() < 0.8:  # what retrieval would find
             near = sorted(near, key=lambda i: -shared(bank.passage(i), question))[:3]
         return int(near[rng.randrange(len(near))])
 
@@ -218,7 +218,7 @@ def dev_of(data: Path, langs: Iterable[str]) -> dict[str, tuple[Bank, list[tuple
 class Training:
     """Network, masters, optimizers and the clock; saved and resumed as a whole."""
 
-    def __init__(self, net: ReaderNet, keys: np.ndarray, path: Path, table_rate: float, rate: float, half: bool) -> None:
+    def __init__(self, net: ReaderNet, keys: np.ndarray, path: Path, table_rate: float, rate: float, half: bool, earlier: Path | None) -> None:
         self.net, self.keys, self.path = net, keys, path
         named = [(n, p) for n, p in net.named_parameters() if n != "embed.weight"]
         self.masters = [p.detach().clone() for _, p in named]
@@ -233,7 +233,10 @@ class Training:
         self.rates = [[g["lr"] for g in o.param_groups] for o in self.optimizers]
         self.state = {"step": 0, "batch": 0, "questions": 0, "seconds": 0.0}
         if self.path.exists():
-            self._load()
+            self._load(self.path)
+        elif earlier is not None:  # its clock and its count of questions are set back, the seeds of its steps are not used again
+            self._load(earlier / path.name)
+            self.state = {"step": self.state["step"] + 1, "batch": 0, "questions": 0, "seconds": 0.0}
         self._copy()
 
     def step(self, loss: torch.Tensor, scale: float) -> None:
@@ -278,8 +281,8 @@ class Training:
         os.replace(self.path.with_suffix(".tmp"), self.path)
 
     @torch.no_grad()
-    def _load(self) -> None:
-        saved = torch.load(self.path, weights_only=False)
+    def _load(self, path: Path) -> None:
+        saved = torch.load(path, weights_only=False)
         self.state = saved["state"]
         self.net.embed.weight.copy_(saved["table"])
         for m, s in zip(self.masters, saved["masters"], strict=True):
@@ -324,6 +327,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=0.0015)
     parser.add_argument("--table-rate", type=float, default=0.002)
     parser.add_argument("--shipped", action="store_true", help="go on from the weights that ship")
+    parser.add_argument("--earlier", type=Path, help="go on from the checkpoint of a finished run in this folder")
     parser.add_argument("--half", action="store_true")
     parser.add_argument("--every", type=int, default=10, help="batches between two averagings of the processes")
     args = parser.parse_args()
@@ -349,7 +353,8 @@ def main() -> None:
     net = ReaderNet(UNKNOWN + len(keys), args.width, stacks=args.stacks, drop=args.drop)
     net.load_state_dict(state, strict=args.shipped)
     print(f"{sum(p.numel() for p in net.parameters()):,} parameters, {len(keys):,} ids with a row", flush=True)
-    train(Training(net, keys, args.out / f"checkpoint-{args.kind}.pt", args.table_rate, args.rate, args.half), drawer, args, rank, world)
+    training = Training(net, keys, args.out / f"checkpoint-{args.kind}.pt", args.table_rate, args.rate, args.half, args.earlier)
+    train(training, drawer, args, rank, world)
     if rank == 0:
         note(args, {"processes": world, "probe": probe(net, keys, dev, 300)})
 
