@@ -212,8 +212,16 @@ def next_steps(
     if approach_of(winner or "") == "finetune" and case.cost.retrain:
         steps.append(sentence("step.retrain", months=min(case.cost.retrain.exact, 999.0)))
     if any(g.rule.id == "fits_window" for g in case.gates) and "long-context" not in ran:
-        steps.append(sentence("step.long_context", tokens=case.cost.inputs.corpus_tokens))
+        steps.append(_long_context(case))
     return tuple(steps)
+
+
+def _long_context(case: Case) -> Sentence:
+    """Measure it as well; where it was tried and left out, with a model of a larger window."""
+    tokens = case.cost.inputs.corpus_tokens
+    if any(approach_of(result.name) == "long-context" for result in case.report.approaches):
+        return sentence("step.long_context_model", tokens=tokens, model=case.report.base_model)
+    return sentence("step.long_context", tokens=tokens)
 
 
 def _coarse(case: Case, pick: str | None) -> Sentence | None:

@@ -216,6 +216,16 @@ def test_one_approach_alone_is_provisional() -> None:
     assert (verdict.winner, verdict.level, verdict.confidence.key) == ("rag", Level.PROVISIONAL, "confidence.alone")
 
 
+def test_a_corpus_that_fits_a_window_but_not_that_of_the_base_model() -> None:
+    measured = five(100, prompt=0.1, rag=0.8)
+    config = Config(cost=CostSection(corpus_tokens=50_000))
+    assert "step.long_context" in {s.key for s in judge(measured, config).next_steps}
+    skipped = replace(approach("long-context", [0.0]), items=(), metrics={}, skipped="50,000 tokens do not fit 1,536")
+    tried = judge(replace(measured, approaches=(*measured.approaches, skipped)), config)
+    (step,) = (s for s in tried.next_steps if s.key.startswith("step.long_context"))
+    assert all("builtin:base" in step.text(lang) and "50,000" in step.text(lang) for lang in LANGUAGES)
+
+
 def test_skipped_approaches_say_why() -> None:
     measured = five(150, prompt=0.05, rag=0.8)
     skipped = replace(approach("finetune", [0.0]), items=(), metrics={}, skipped="torch is not installed")
