@@ -19,6 +19,9 @@ from groundtune.models.reader_units import Encoded, Floats, matches, rows_of
 HEADS = 2
 GAP = 2  # rows of zeros between two texts: half the width of a convolution
 FAR = 64  # distances beyond it are alike to self-attention
+LEAST = np.float32(-30)  # below it e to the power of x is nothing beside 1
+PARTS = ("new", "keep", "gate")  # of a recurrence, in the order of its matrix
+STEPS = 16  # of the recurrence in a block: blocks run side by side
 
 Weights = dict[str, NDArray[Any]]
 
@@ -59,9 +62,9 @@ class Network:
             name = f"stacks.{stack}"
             x = _recur(_conv(x, of_x, w, f"{name}.0"), of_x, w, f"{name}.1")
             x = _attend(_attend(x, of_x, w, f"{name}.2", q, of_q), of_x, w, f"{name}.3")
-            y = _norm(x, w[f"{name}.4.norm.gain"])
-            x = x + _linear(np.maximum(_linear(y, w, f"{name}.4.up"), 0), w, f"{name}.4.down")
-        out = _linear(_norm(x, w["norm.gain"]), w, "heads")
+            up = _linear(_scaled(x), w, f"{name}.4.up")
+            x += _linear(np.maximum(up, 0, out=up), w, f"{name}.4.down")
+        out = _linear(_scaled(x), w, "heads")
         return [out[part] for part in of_x.parts]
 
     def _encode(self, texts: Sequence[Encoded], match: Sequence[Floats]) -> tuple[Floats, Rows]:
@@ -92,6 +95,7 @@ class Rows:
         self.inside = np.zeros((at, 1), dtype=np.float32)
         for part in self.parts:
             self.inside[part] = 1
+        self.gaps = np.flatnonzero(self.inside[:, 0] == 0)
 
 
 def stacks_of(weights: Weights) -> int:
@@ -107,7 +111,9 @@ def decoded(weights: Weights, matrix: str) -> Floats:
 
 
 def _expand(weights: Weights) -> Weights:
-    """float32, matrices transposed to (in, out); the embedding table stays int8 with a float32 scale per row."""
+    """float32, matrices transposed to (in, out); the embedding table stays int8 with a float32 scale per row. What is the
+    same for every text is worked into the matrices: ``_fold``.
+    """
     made: Weights = {}
     for name, array in weights.items():
         if name.startswith("embed."):
@@ -117,7 +123,34 @@ def _expand(weights: Weights) -> Weights:
             made[f"{matrix}.weight"] = np.ascontiguousarray(decoded(weights, matrix).T)
         elif name != "keys" and not name.endswith(".scale"):
             made[name] = array.astype(np.float32)
+    _fold(made)
     return made
+
+
+def _fold(w: Weights) -> None:
+    """Of a layer normalisation only the division by the deviation is left to do (``_scaled``): with x' = (x - mean) gain,
+    x' W = x W' where W' is gain W less the mean of each of its columns. A convolution has such a W for each of its five rows.
+    The factors that ``_recur`` and ``_attend`` need are in the matrices too.
+    """
+    for gain in [name for name in w if name.endswith("norm.gain")]:
+        block = gain.removesuffix("norm.gain")
+        after = [f"{block}{part}.weight" for part in ("mix", "into", "query", "up", "heads")]
+        if f"{block}near" in w:  # self-attention: keys and values are of the same text
+            after.append(f"{block}keyvalue.weight")
+        for name in after:
+            if name in w and (block or name == "heads.weight"):
+                parts = w[name].reshape(-1, len(w[gain]), w[name].shape[1]) * w[gain][:, None]
+                w[name] = (parts - parts.mean(axis=1, keepdims=True)).reshape(w[name].shape)
+    for name in list(w):
+        block, _, kind = name.rpartition(".")
+        if block.endswith(".into"):  # of a recurrence
+            for part, own in zip(PARTS, np.split(w.pop(name), len(PARTS), axis=-1), strict=True):
+                scale = np.float32(1 if part == "new" else 0.5)
+                w[f"{block.removesuffix('.into')}.{part}.{kind}"] = np.ascontiguousarray(own) * scale
+            if kind == "weight":
+                w[f"{block.removesuffix('.into')}.out.weight"] *= np.float32(0.5)
+        elif block.endswith(".query"):
+            w[name] *= np.float32((w[name].shape[-1] // HEADS) ** -0.5)
 
 
 def _linear(x: Floats, w: Weights, name: str) -> Floats:
@@ -126,57 +159,71 @@ def _linear(x: Floats, w: Weights, name: str) -> Floats:
     return out
 
 
-def _norm(x: Floats, gain: Floats) -> Floats:
-    """Layer normalisation without a shift."""
+def _scaled(x: Floats, inside: Floats | None = None) -> Floats:
+    """Rows of x divided by their standard deviation, times ``inside`` (rows, 1)."""
     width = np.float32(x.shape[-1])
-    centred: Floats = x - x.sum(axis=-1, keepdims=True) / width
-    scale = np.einsum("...i,...i->...", centred, centred)[..., None] / width
-    centred *= 1 / np.sqrt(scale + np.float32(1e-5))
-    centred *= gain
-    return centred
+    mean: Floats = x @ np.full(x.shape[-1], 1 / width, dtype=np.float32)
+    variance = np.einsum("ij,ij->i", x, x) / width - mean * mean
+    factor = 1 / np.sqrt(np.maximum(variance, 0) + np.float32(1e-5))[:, None]
+    scaled: Floats = x * (factor if inside is None else factor * inside)
+    return scaled
 
 
 def _conv(x: Floats, rows: Rows, w: Weights, name: str) -> Floats:
-    """Adds relu(W · [x(-2) .. x(+2)]) to x; the shifted copies are views of one padded array."""
-    y = _norm(x, w[f"{name}.norm.gain"])
-    y *= rows.inside
-    n, d = y.shape
+    """Adds relu(W · [x(-2) .. x(+2)]) to x: one matrix for each of the five rows, x between two times two rows of zeros."""
+    n, d = x.shape
     padded = np.zeros((n + 4, d), dtype=np.float32)
-    padded[2:-2] = y
-    step = padded.strides[0]
-    shifted = np.lib.stride_tricks.as_strided(padded, (n, 5 * d), (step, padded.itemsize), writeable=False)
-    out = _linear(shifted, w, f"{name}.mix")
+    padded[2:-2] = _scaled(x, rows.inside)
+    matrix = w[f"{name}.mix.weight"]
+    out: Floats = padded[:n] @ matrix[:d]
+    more = np.empty_like(out)
+    for i in range(1, 5):
+        out += np.matmul(padded[i : i + n], matrix[i * d : i * d + d], out=more)
+    out += w[f"{name}.mix.bias"]
     np.maximum(out, 0, out=out)
     out += x
     return out
 
 
 def _recur(x: Floats, rows: Rows, w: Weights, name: str) -> Floats:
-    """Adds W · (gate · tanh(c)) to x, c[t] = keep c[t - 1] + (1 - keep) new in both directions; it is zero in gaps."""
-    d = x.shape[1]
-    y = _linear(_norm(x, w[f"{name}.norm.gain"]), w, f"{name}.into")
-    keep, gate = _sigmoid(y[:, 2 * d : 4 * d]), _sigmoid(y[:, 4 * d :])
-    keep *= rows.inside
-    state: Floats = (rows.inside - keep) * y[:, : 2 * d]
-    for half in (keep, state):  # the second half of the channels runs from the end
-        half[:, d:] = half[::-1, d:].copy()
-    before = np.empty(2 * d, dtype=np.float32)
-    for t in range(1, len(state)):
-        np.multiply(keep[t], state[t - 1], out=before)
-        state[t] += before
-    state[:, d:] = state[::-1, d:].copy()
-    np.tanh(state, out=state)
-    state *= gate
-    out = _linear(state, w, f"{name}.out")
+    """Adds W · (gate · tanh(c)) to x, c[t] = keep c[t - 1] + (1 - keep) new in both directions; it is zero in gaps. For the
+    sigmoid of keep and gate z / 2 comes from the matrix: sigmoid(z) = (tanh(z / 2) + 1) / 2, and 1 / 2 of the gate is in W.
+    """
+    n, d = x.shape
+    y = _scaled(x)
+    new, keep, gate = (_linear(y, w, f"{name}.{part}") for part in PARTS)
+    np.tanh(keep, out=keep)
+    keep += 1
+    keep *= np.float32(0.5)
+    keep[rows.gaps] = new[rows.gaps] = 0
+    new -= keep * new
+    blocks = -(-n // STEPS)
+    kept, state = np.zeros((2, blocks * STEPS, 2 * d), dtype=np.float32)
+    for made, given in ((kept, keep), (state, new)):  # the second half of the channels runs from the end
+        made[:n, :d] = given[:, :d]
+        made[:n, d:] = given[::-1, d:]
+    _scan(kept.reshape(blocks, STEPS, 2 * d), state.reshape(blocks, STEPS, 2 * d))
+    new[:, :d] = state[:n, :d]
+    new[:, d:] = state[n - 1 :: -1, d:]
+    np.tanh(new, out=new)
+    np.tanh(gate, out=gate)
+    gate += 1
+    new *= gate
+    out = _linear(new, w, f"{name}.out")
     out += x
     return out
 
 
-def _sigmoid(x: Floats) -> Floats:
-    y: Floats = np.tanh(x * np.float32(0.5))
-    y += 1
-    y *= np.float32(0.5)
-    return y
+def _scan(keep: Floats, state: Floats) -> None:
+    """In place, over the first two axes as one: state[t] += keep[t] state[t - 1]. All blocks are done side by side, as if each
+    were the first; then each gets what its predecessor left, times what it has kept up to there.
+    """
+    step = np.empty_like(state[:, 0])
+    for t in range(1, keep.shape[1]):
+        state[:, t] += np.multiply(keep[:, t], state[:, t - 1], out=step)
+        keep[:, t] *= keep[:, t - 1]
+    for own, kept, before in zip(state[1:], keep[1:], state, strict=False):
+        own += kept * before[-1]
 
 
 def _attend(
@@ -185,8 +232,8 @@ def _attend(
     """Attention of each text to itself, or to its part of ``other``."""
     d = x.shape[1]
     size = d // HEADS
-    y = _norm(x, w[f"{name}.norm.gain"])
-    q: Floats = y @ w[f"{name}.query.weight"] * np.float32(size**-0.5)
+    y = _scaled(x)
+    q: Floats = y @ w[f"{name}.query.weight"]
     seen: Floats = (y if other is None else other) @ w[f"{name}.keyvalue.weight"]
     near = w.get(f"{name}.near")
     mixed = np.zeros_like(x)
@@ -197,8 +244,10 @@ def _attend(
             scores: Floats = q[own, at] @ seen[theirs, at].T
             if bias is not None:
                 scores += bias[head]
-            weight = _softmax(scores, 1)
-            mixed[own, at] = weight @ seen[theirs, d + at.start : d + at.stop]
+            _exp(scores, 1)
+            values: Floats = scores @ seen[theirs, d + at.start : d + at.stop]
+            values /= scores.sum(axis=1, keepdims=True)
+            mixed[own, at] = values
     out: Floats = mixed @ w[f"{name}.out.weight"]
     out += x
     return out
@@ -206,12 +255,23 @@ def _attend(
 
 def _toeplitz(near: Floats, n: int) -> Floats:
     """(heads, n, n) view: ``near`` at the distance column - row, which counts as FAR beyond that."""
-    wide: Floats = near[:, np.clip(np.arange(1 - n, n), -FAR, FAR) + FAR]
-    return np.lib.stride_tricks.sliding_window_view(wide, n, axis=1)[:, ::-1]
+    wide = np.ascontiguousarray(near[:, np.clip(np.arange(1 - n, n), -FAR, FAR) + FAR])
+    apart, step = wide.strides
+    return np.lib.stride_tricks.as_strided(wide[:, n - 1 :], (len(near), n, n), (apart, -step, step), writeable=False)
 
 
 def _softmax(x: Floats, axis: int) -> Floats:
-    y: Floats = x - x.max(axis=axis, keepdims=True)
-    np.exp(y, out=y)
+    y = x.copy()
+    _exp(y, axis)
     y /= y.sum(axis=axis, keepdims=True)
     return y
+
+
+def _exp(x: Floats, axis: int) -> None:
+    """In place: e to the power of x less its largest value. What adds nothing to a sum is kept from becoming a denormal number:
+    a product of one takes a hundred times as long, and they took a third of the time of attention.
+    """
+    top = x.max(axis=axis, keepdims=True)
+    np.maximum(x, top + LEAST, out=x)
+    x -= top
+    np.exp(x, out=x)
