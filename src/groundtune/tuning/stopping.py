@@ -1,8 +1,8 @@
 """When to stop and which checkpoint to keep: by the task's own score on examples that are not trained on.
 
-The loss on held-out examples can rise while answers get better (Zhou et al., LIMA, arXiv 2305.11206), so it only
-breaks ties. What decides is computed from the log that a checkpoint carries, so that a resumed run stops where an
-uninterrupted one would.
+The loss on held-out examples can rise while answers get better (Zhou et al., LIMA, arXiv 2305.11206), so it decides only
+between checkpoints whose scores are less than one answer apart, which is chance. What decides is computed from the log that a
+checkpoint carries, so that a resumed run stops where an uninterrupted one would.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ FEWEST = 100  # below it every example is trained on
 MOST = 40  # enough to choose a checkpoint by; each one costs an answer at every look
 LOOKS = 6  # at most so many looks in a run: with 40 answers each, more took a quarter of a small model's training
 KEY = "eval_choice"
-_TIE = 1e-4  # a smaller loss counts for less than any difference of scores that matters
 _ROOM = 16  # tokens that an answer may be longer than the longest right one
 
 
@@ -53,9 +52,18 @@ def looks_every(steps: int, per_pass: int) -> int:
     return max(1, per_pass, -(-steps // LOOKS))
 
 
-def choice(score: float, loss: float) -> float:
-    """What is maximised: the score, ties broken by the loss."""
-    return score - _TIE * min(loss, 100.0) / 100.0
+def choice(history: Sequence[Mapping[str, Any]], score: float, loss: float, checked: int) -> float:
+    """What is maximised, as a number that is larger than all in a trainer's log when this look is the best so far: its score
+    is within one of ``checked`` answers of the highest, and its loss smaller than that of the best before it, or that
+    one's score has fallen out of this range.
+    """
+    looks = [entry for entry in history if KEY in entry]
+    if not looks:
+        return 0.0
+    best = max(looks, key=lambda entry: float(entry[KEY]))
+    least = max(score, *(float(entry["eval_score"]) for entry in looks)) - (1 + 1e-9) / checked
+    better = score >= least and (loss < float(best["eval_loss"]) or float(best["eval_score"]) < least)
+    return float(best[KEY]) + (1.0 if better else -1.0)
 
 
 def should_stop(history: Sequence[Mapping[str, Any]], patience: int) -> bool:

@@ -243,7 +243,8 @@ def _trainer_class(job: Job) -> Any:  # noqa: ANN401
                 scores = group.join(judge.shared(group.share).scores(model, self.processing_class))
             loss = sum(group.gather(lost)) / sum(row.trained for row in judge.rows)
             score = sum(scores) / len(scores)
-            metrics = {"eval_loss": loss, "eval_score": score, KEY: choice(score, loss)}
+            decides = choice(self.state.log_history, score, loss, len(scores))
+            metrics = {"eval_loss": loss, "eval_score": score, KEY: decides}
             self.log(metrics)
             self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
             return metrics
