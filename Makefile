@@ -19,7 +19,7 @@ $(BIN)/.demo: pyproject.toml
 	@touch $@
 
 $(BIN)/.dev: $(BIN)/.demo
-	$(BIN)/pip install --quiet --disable-pip-version-check -e ".[tune,serve,openai,gemini,docs,hosted,export,llama,langchain,llamaindex,pgvector,lancedb,qdrant,weaviate,pinecone,anthropic,litellm,rerank,ray,dev]"
+	$(BIN)/pip install --quiet --disable-pip-version-check -e ".[tune,serve,openai,gemini,docs,hosted,export,llama,langchain,llamaindex,pgvector,lancedb,qdrant,weaviate,pinecone,anthropic,rerank,ray,dev]"
 	@touch $@
 
 demo: $(BIN)/.demo
