@@ -1,6 +1,6 @@
 """Exports ``builtin:reader``: int8 matrices, float16 for the rest, calibration and threshold fitted on development data.
 
-    python recipes/reader_export.py --data DATA [--trained OUT [--mean OUT ...] [--resumed]] [--questions 600] [--write]
+    python recipes/reader_export.py --data DATA [--trained OUT [--resumed]] [--questions 600] [--write]
 
 ``--trained`` is the folder that ``reader_train.py`` wrote both checkpoints to; of a kind without a checkpoint the weights that
 ship stay. Without it the weights that ship are calibrated and measured again.
@@ -59,12 +59,10 @@ class Try:
         return self.score - PRIOR / slope * float(np.log1p(self.index))
 
 
-def export(*checkpoints: Path) -> dict[str, np.ndarray]:
-    """Weights of one network as they ship (``reader_network``); of several checkpoints of one training their mean."""
-    saved = [torch.load(path, weights_only=False) for path in checkpoints]
-    own = [{"embed.weight": s["table"], **dict(zip(s["names"], s["masters"], strict=True))} for s in saved]
-    mean = {name: torch.stack([weights[name] for weights in own]).mean(0) for name in own[0]}
-    return {"keys": saved[0]["keys"]} | as_shipped(mean)
+def export(checkpoint: Path) -> dict[str, np.ndarray]:
+    """Weights of one network as they ship (``reader_network``)."""
+    saved = torch.load(checkpoint, weights_only=False)
+    return {"keys": saved["keys"]} | as_shipped({"embed.weight": saved["table"], **dict(zip(saved["names"], saved["masters"], strict=True))})
 
 
 def as_shipped(parameters: dict[str, torch.Tensor]) -> dict[str, np.ndarray]:
@@ -110,9 +108,7 @@ def tries(reader: BuiltinReader, dev: list[Paragraph], count: int, seed: int) ->
         begin = time.process_time()
         best = reader.read(q.question, [paragraph.text], k=1)[0]
         seconds = time.process_time() - begin
-        said = paragraph.text[best.start : best.end]
-        em, f1 = exact_match(said, q.answers), token_f1(said, q.answers)
-        found.append(Try(best.score, 0, True, any(contains_answer(said, a) for a in q.answers) or f1 >= 0.5, em, f1, seconds))
+        found.append(scored(q, paragraph.text[best.start : best.end], best.score, 0, True, seconds))
         near = [p for p in dev if p.title == paragraph.title and not any(a in p.text for a in q.answers)]
         other = rng.choice(near or [p for p in dev if not any(a in p.text for a in q.answers)])
         found.append(Try(reader.read(q.question, [other.text], k=1)[0].score, 0, False, False, 0.0, 0.0))
@@ -139,11 +135,14 @@ def read_one(reader: BuiltinReader, q: Asked, hits: list[Hit], answerable: bool)
     best = next(iter(read_hits(q.question, hits, reader, k=1)), None)
     seconds = time.process_time() - begin
     if best is None:
-        return Try(-30.0, 0, answerable, False, 0.0, 0.0)
-    said = hits[best.index].chunk.text[best.start : best.end]
+        return Try(-30.0, 0, answerable, False, 0.0, 0.0, seconds)
+    return scored(q, hits[best.index].chunk.text[best.start : best.end], best.score, best.index, answerable, seconds)
+
+
+def scored(q: Asked, said: str, score: float, index: int, answerable: bool, seconds: float) -> Try:
     em, f1 = exact_match(said, q.answers), token_f1(said, q.answers)
     right = answerable and (any(contains_answer(said, a) for a in q.answers) or f1 >= 0.5)
-    return Try(best.score, best.index, answerable, right, em, f1, seconds)
+    return Try(score, index, answerable, right, em, f1, seconds)
 
 
 def fit(rows: dict[str, list[Try]], slope: float) -> tuple[dict[str, float], float, float]:
@@ -192,7 +191,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--trained", type=Path, default=None, help="folder of the checkpoints")
-    parser.add_argument("--mean", type=Path, nargs="*", default=[], help="folders of earlier checkpoints of the same training: the mean is exported")
     parser.add_argument("--resumed", action="store_true", help="the training went on from the weights that ship: count theirs too")
     parser.add_argument("--questions", type=int, default=600)
     parser.add_argument("--write", action="store_true")
@@ -204,7 +202,7 @@ def main() -> None:
         checkpoint = args.trained / f"checkpoint-{kind}.pt"
         if checkpoint.exists():
             weights = {n: w for n, w in weights.items() if not n.startswith(f"{kind}/")}
-            weights |= {f"{kind}/{n}": w for n, w in export(checkpoint, *(folder / checkpoint.name for folder in args.mean)).items()}
+            weights |= {f"{kind}/{n}": w for n, w in export(checkpoint).items()}
             training[kind] = trained(args.trained / f"log-{kind}.jsonl", training.get(kind) if args.resumed else None)
     card = {"name": "builtin:reader", "threshold": 0.0, "calibration": shipped["calibration"] | {"least": {}}}
     reader = BuiltinReader(weights, card)

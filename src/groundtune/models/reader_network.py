@@ -81,21 +81,19 @@ class Network:
 
 
 class Rows:
-    """Several texts under each other in one matrix. ``parts`` are their rows; GAP rows stand in front of, between and
-    behind them, so that a convolution that treats gaps as zero never sees a neighbour.
+    """Several texts under each other in one matrix. ``parts`` are their rows; GAP rows (``gaps``) stand in front of, between
+    and behind them, so that a convolution that treats gaps as zero never sees a neighbour.
     """
 
     def __init__(self, lengths: Sequence[int]) -> None:
         self.parts: list[slice] = []
-        at = GAP
+        gaps = list(range(GAP))
         for length in lengths:
-            self.parts.append(slice(at, at + length))
-            at += length + GAP
-        self.total = at
-        self.inside = np.zeros((at, 1), dtype=np.float32)
-        for part in self.parts:
-            self.inside[part] = 1
-        self.gaps = np.flatnonzero(self.inside[:, 0] == 0)
+            start = gaps[-1] + 1
+            self.parts.append(slice(start, start + length))
+            gaps.extend(range(start + length, start + length + GAP))
+        self.gaps = np.array(gaps)
+        self.total = gaps[-1] + 1
 
 
 def stacks_of(weights: Weights) -> int:
@@ -134,23 +132,20 @@ def _fold(w: Weights) -> None:
     """
     for gain in [name for name in w if name.endswith("norm.gain")]:
         block = gain.removesuffix("norm.gain")
-        after = [f"{block}{part}.weight" for part in ("mix", "into", "query", "up", "heads")]
+        after = ["mix", "into", "query", "up"] if block else ["heads"]
         if f"{block}near" in w:  # self-attention: keys and values are of the same text
-            after.append(f"{block}keyvalue.weight")
-        for name in after:
-            if name in w and (block or name == "heads.weight"):
-                parts = w[name].reshape(-1, len(w[gain]), w[name].shape[1]) * w[gain][:, None]
-                w[name] = (parts - parts.mean(axis=1, keepdims=True)).reshape(w[name].shape)
-    for name in list(w):
-        block, _, kind = name.rpartition(".")
-        if block.endswith(".into"):  # of a recurrence
-            for part, own in zip(PARTS, np.split(w.pop(name), len(PARTS), axis=-1), strict=True):
-                scale = np.float32(1 if part == "new" else 0.5)
-                w[f"{block.removesuffix('.into')}.{part}.{kind}"] = np.ascontiguousarray(own) * scale
-            if kind == "weight":
-                w[f"{block.removesuffix('.into')}.out.weight"] *= np.float32(0.5)
-        elif block.endswith(".query"):
-            w[name] *= np.float32((w[name].shape[-1] // HEADS) ** -0.5)
+            after.append("keyvalue")
+        for name in [f"{block}{part}.weight" for part in after if f"{block}{part}.weight" in w]:
+            parts = w[name].reshape(-1, len(w[gain]), w[name].shape[1]) * w[gain][:, None]
+            w[name] = (parts - parts.mean(axis=1, keepdims=True)).reshape(w[name].shape)
+    for query in [name for name in w if name.endswith(".query.weight")]:
+        w[query] *= np.float32((w[query].shape[1] // HEADS) ** -0.5)
+    for block in [name.removesuffix("into.weight") for name in w if name.endswith(".into.weight")]:  # recurrences
+        w[f"{block}out.weight"] *= np.float32(0.5)
+        for kind in ("weight", "bias"):
+            whole = w.pop(f"{block}into.{kind}")
+            for part, own in zip(PARTS, np.split(whole, len(PARTS), axis=-1), strict=True):
+                w[f"{block}{part}.{kind}"] = np.ascontiguousarray(own) * np.float32(1 if part == "new" else 0.5)
 
 
 def _linear(x: Floats, w: Weights, name: str) -> Floats:
@@ -159,13 +154,12 @@ def _linear(x: Floats, w: Weights, name: str) -> Floats:
     return out
 
 
-def _scaled(x: Floats, inside: Floats | None = None) -> Floats:
-    """Rows of x divided by their standard deviation, times ``inside`` (rows, 1)."""
+def _scaled(x: Floats) -> Floats:
+    """Rows of x divided by their standard deviation."""
     width = np.float32(x.shape[-1])
-    mean: Floats = x @ np.full(x.shape[-1], 1 / width, dtype=np.float32)
+    mean: Floats = np.einsum("ij->i", x) / width
     variance = np.einsum("ij,ij->i", x, x) / width - mean * mean
-    factor = 1 / np.sqrt(np.maximum(variance, 0) + np.float32(1e-5))[:, None]
-    scaled: Floats = x * (factor if inside is None else factor * inside)
+    scaled: Floats = x * (1 / np.sqrt(np.maximum(variance, 0) + np.float32(1e-5)))[:, None]
     return scaled
 
 
@@ -173,7 +167,8 @@ def _conv(x: Floats, rows: Rows, w: Weights, name: str) -> Floats:
     """Adds relu(W · [x(-2) .. x(+2)]) to x: one matrix for each of the five rows, x between two times two rows of zeros."""
     n, d = x.shape
     padded = np.zeros((n + 4, d), dtype=np.float32)
-    padded[2:-2] = _scaled(x, rows.inside)
+    padded[2:-2] = _scaled(x)
+    padded[2 + rows.gaps] = 0
     matrix = w[f"{name}.mix.weight"]
     out: Floats = padded[:n] @ matrix[:d]
     more = np.empty_like(out)

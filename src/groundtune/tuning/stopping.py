@@ -1,7 +1,7 @@
 """When to stop and which checkpoint to keep: by the task's own score on examples that are not trained on.
 
 The loss on held-out examples can rise while answers get better (Zhou et al., LIMA, arXiv 2305.11206), so it decides only
-between checkpoints whose scores are less than one answer apart, which is chance. What decides is computed from the log that a
+between checkpoints whose scores are at most one answer apart, which is chance. What decides is computed from the log that a
 checkpoint carries, so that a resumed run stops where an uninterrupted one would.
 """
 
