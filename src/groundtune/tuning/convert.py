@@ -141,6 +141,8 @@ def _turn(turn: Any, position: int, notes: list[str]) -> tuple[Message, object]:
     text = _text(turn.get("content"), position, notes)
     calls = turn.get("tool_calls") or ([{"function": turn["function_call"]}] if turn.get("function_call") else [])
     if calls:
+        if not isinstance(calls, list):
+            raise Unfit("tool_call", position=position)
         text = "\n".join([*([text] if text.strip() else []), *(_call(call, position) for call in calls)])
         notes.append("tool_calls")
     return Message(role, text), turn.get("weight", 1)

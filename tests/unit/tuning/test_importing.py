@@ -1,7 +1,7 @@
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from groundtune.errors import DataError
@@ -203,6 +203,7 @@ ROW = st.fixed_dictionaries(
 
 @settings(deadline=None, max_examples=300)
 @given(ROW, st.booleans())
+@example({"messages": [{"role": "user", "tool_calls": True}]}, False)
 def test_no_row_makes_it_fall_over(row, every_turn):
     try:
         made = convert(row, every_turn=every_turn)
